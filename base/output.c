@@ -1,0 +1,166 @@
+#include "base/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/check.h"
+
+enum { FLUSH_BYTES = 1 << 16 };
+
+void output_open_memory(struct output *out) {
+    *out = (struct output){.kind = OUTPUT_MEMORY, .descriptor = -1};
+}
+
+void output_open_descriptor(struct output *out, int descriptor) {
+    *out = (struct output){.kind = OUTPUT_DESCRIPTOR, .descriptor = descriptor};
+}
+
+enum status output_open_file(struct output *out, const char *path, struct error *err) {
+    *out = (struct output){.kind = OUTPUT_FILE, .descriptor = -1};
+    size_t size = strlen(path) + sizeof ".tmp.XXXXXX";
+    out->path = strdup(path);
+    out->temporary = malloc(size);
+    if (!out->path || !out->temporary) {
+        output_discard(out);
+        return error_memory(err, "a file name", (long long)size);
+    }
+    snprintf(out->temporary, size, "%s.tmp.XXXXXX", path);
+    out->descriptor = mkostemp(out->temporary, O_CLOEXEC);
+    if (out->descriptor < 0) {
+        enum status status =
+            error_set(err, STATUS_CANNOT_WRITE, "%s: cannot write: %s", path, strerror(errno));
+        free(out->temporary);
+        out->temporary = NULL; // nothing was created that discard could remove
+        output_discard(out);
+        return status;
+    }
+    return STATUS_OK;
+}
+
+static void fail(struct output *out) {
+    if (out->failure.code != STATUS_OK) return;
+    const char *name = out->path ? out->path : "output";
+    (void)error_set(&out->failure, STATUS_CANNOT_WRITE, "%s: cannot write: %s", name,
+                    strerror(errno));
+}
+
+static void flush(struct output *out) {
+    if (out->kind == OUTPUT_MEMORY) return;
+    for (int64_t written = 0; written < out->size && out->failure.code == STATUS_OK;) {
+        ssize_t count =
+            write(out->descriptor, out->data + written, (size_t)(out->size - written));
+        if (count >= 0) written += count;
+        else if (errno != EINTR) fail(out);
+    }
+    out->size = 0;
+}
+
+// Room for size more bytes and a closing NUL.
+static bool reserve(struct output *out, int64_t size) {
+    if (out->failure.code != STATUS_OK) return false;
+    return array_reserve(&out->data, &out->capacity, out->size + size + 1, 1, &out->failure) ==
+           STATUS_OK;
+}
+
+void output_write(struct output *out, const void *bytes, int64_t size) {
+    CHECK(size >= 0);
+    if (size == 0 || !reserve(out, size)) return;
+    memcpy(out->data + out->size, bytes, (size_t)size);
+    out->size += size;
+    out->data[out->size] = '\0';
+    if (out->size >= FLUSH_BYTES) flush(out);
+}
+
+void output_text(struct output *out, const char *text) {
+    output_write(out, text, (int64_t)strlen(text));
+}
+
+void output_printf(struct output *out, const char *format, ...) {
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    CHECK(size >= 0);
+    if (size < (int)sizeof line) {
+        output_write(out, line, size);
+        return;
+    }
+    if (!reserve(out, size)) return;
+    va_start(args, format);
+    vsnprintf(out->data + out->size, (size_t)size + 1, format, args);
+    va_end(args);
+    out->size += size;
+    if (out->size >= FLUSH_BYTES) flush(out);
+}
+
+enum status output_finish(struct output *out, struct error *err) {
+    flush(out);
+    if (out->failure.code != STATUS_OK)
+        return error_set(err, out->failure.code, "%s", out->failure.message);
+    return STATUS_OK;
+}
+
+// A rename is durable only once the folder that holds both names is on disk.
+static void sync_folder_of(struct output *out) {
+    char *slash = strrchr(out->path, '/');
+    if (slash) *slash = '\0';
+    const char *folder = !slash ? "." : slash == out->path ? "/" : out->path;
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (slash) *slash = '/';
+    if (descriptor < 0) return;
+    // Some file systems cannot sync a folder; the data itself is safe by then.
+    (void)fsync(descriptor);
+    close(descriptor);
+}
+
+// mkostemp makes files that only their owner reads; an output gets what open() would have given it.
+static mode_t default_mode(void) {
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+enum status output_commit(struct output *out, struct error *err) {
+    CHECK(out->kind == OUTPUT_FILE && out->temporary);
+    flush(out);
+    if (out->failure.code == STATUS_OK) {
+        if (fchmod(out->descriptor, default_mode()) != 0 || fsync(out->descriptor) != 0) fail(out);
+        if (close(out->descriptor) != 0) fail(out);
+        out->descriptor = -1;
+    }
+    if (out->failure.code == STATUS_OK && rename(out->temporary, out->path) != 0) fail(out);
+    if (out->failure.code == STATUS_OK) {
+        sync_folder_of(out);
+        free(out->temporary);
+        out->temporary = NULL;
+    }
+    enum status status = output_finish(out, err);
+    output_discard(out);
+    return status;
+}
+
+void output_discard(struct output *out) {
+    if (out->kind == OUTPUT_FILE) {
+        if (out->descriptor >= 0) close(out->descriptor);
+        if (out->temporary) (void)unlink(out->temporary);
+    }
+    free(out->data);
+    free(out->path);
+    free(out->temporary);
+    *out = (struct output){.descriptor = -1};
+}
+
+enum status output_save(const char *path, const void *bytes, int64_t size, struct error *err) {
+    struct output out;
+    TRY(output_open_file(&out, path, err));
+    output_write(&out, bytes, size);
+    return output_commit(&out, err);
+}

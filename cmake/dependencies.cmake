@@ -1,0 +1,20 @@
+# Every library that the product links, all from Debian 12 / Ubuntu 24.04. A missing one ends the
+# configuration with the name of the package to install.
+find_package(PkgConfig QUIET)
+if(NOT PKG_CONFIG_FOUND)
+  message(FATAL_ERROR "pkg-config is missing: install the package pkg-config")
+endif()
+
+function(require_package target module package)
+  pkg_check_modules(${target} QUIET IMPORTED_TARGET GLOBAL ${module})
+  if(NOT ${target}_FOUND)
+    message(FATAL_ERROR "${module} is missing: install the package ${package}")
+  endif()
+endfunction()
+
+require_package(CJSON libcjson libcjson-dev)
+require_package(JPEG libjpeg libjpeg-dev)
+require_package(PNG libpng libpng-dev)
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
