@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -89,8 +90,14 @@ void json_skip(struct json_reader *r); // any one value
 // The unescaped text, NUL-terminated, in arena; NULL (an error) if it contains NUL or memory ends.
 const char *json_text(struct json_reader *r, struct arena *arena);
 
-// Whether the unescaped string equals text.
-bool json_string_is(const struct json_string *string, const char *text);
+// Whether the unescaped string equals text. Inline, because readers of large files ask it for every
+// key and the compiler then knows the text's length.
+bool json_escaped_string_is(const struct json_string *string, const char *text);
+static inline bool json_string_is(const struct json_string *string, const char *text) {
+    if (string->escaped) return json_escaped_string_is(string, text);
+    size_t size = strlen(text);
+    return (size_t)string->size == size && memcmp(string->data, text, size) == 0;
+}
 
 // Unescapes into out, which has room for string->size bytes; returns the unescaped size.
 int64_t json_string_unescape(const struct json_string *string, char *out);
