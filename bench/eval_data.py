@@ -4,8 +4,10 @@
     eval_data.py DIR
 
 DIR receives ground_truth.json and, for 36k and 500k results, one file with
-boxes only and one with masks only (compressed RLE): results_box_36k.json and
-so on. The same seed always writes the same bytes. Needs numpy and pycocotools.
+boxes only, one with masks only (compressed RLE), and one with both, for engines
+that refuse a result without a box (there, the mask's own): results_box_36k.json,
+results_mask_36k.json and results_both_36k.json. The same seed always writes the
+same bytes. Needs numpy and pycocotools.
 
 Every object is a wavy polygon around a centre; a result is such a polygon,
 moved and stretched, either at its ground truth or anywhere in an image.
@@ -83,7 +85,7 @@ def truth_json(job):
 
 
 def result_json(job):
-    """One result as two JSON texts: the box alone and the mask alone."""
+    """One result as three JSON texts: the box alone, the mask alone, and both."""
     image_id, (height, width), category_id, seed, centre, side, aspect, move, stretch, score = job
     points = (outline(seed, centre, side, aspect) - centre) * stretch + centre + np.multiply(move, side)
     points = clipped(points, height, width)
@@ -92,9 +94,10 @@ def result_json(job):
     box = np.concatenate([low, high - low]).astype(np.float32).tolist()
     rle = rle_of(points, height, width)
     head = {"image_id": image_id, "category_id": category_id}
-    return (json.dumps({**head, "bbox": box, "score": score}),
-            json.dumps({**head, "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
-                        "score": score}))
+    mask = {"segmentation": {"size": rle["size"], "counts": rle["counts"].decode()}}
+    mask_box = {"bbox": mask_api.toBbox(rle).astype(int).tolist()}
+    return [json.dumps({**head, **shape, "score": score})
+            for shape in ({"bbox": box}, mask, {**mask_box, **mask})]
 
 
 def make_truths(rng):
@@ -174,9 +177,8 @@ def main(folder):
                    head[:-1] + ', "annotations": [', "]}")
         for label, count in RESULTS.items():
             jobs = make_results(rng, image_ids, sizes, truths, count)
-            boxes, masks = zip(*pool.map(result_json, jobs, 500))
-            write_list(f"{folder}/results_box_{label}.json", boxes)
-            write_list(f"{folder}/results_mask_{label}.json", masks)
+            for kind, texts in zip(("box", "mask", "both"), zip(*pool.map(result_json, jobs, 500))):
+                write_list(f"{folder}/results_{kind}_{label}.json", texts)
 
 
 if __name__ == "__main__":

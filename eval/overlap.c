@@ -1,0 +1,192 @@
+#include "eval/overlap.h"
+
+#include "base/array.h"
+#include "eval/boundary.h"
+
+// ---- What the files must hold ----
+
+static enum status require(bool holds, const struct coco_set *set, int64_t index, const char *what,
+                           struct error *err) {
+    if (holds) return STATUS_OK;
+    return error_set(err, STATUS_DATA, "%s: annotations[%lld] (id %lld): %s", set->path,
+                     (long long)index, (long long)set->annotations[index].id, what);
+}
+
+static enum status check_truths(const struct coco_set *truth,
+                                const struct metric_settings *settings, struct error *err) {
+    TRY(coco_require(truth,
+                     DEFECT_ID | DEFECT_IMAGE_ID | DEFECT_CATEGORY_ID | DEFECT_BOX | DEFECT_AREA |
+                         DEFECT_CROWD | DEFECT_SEGMENT | (settings->iou == IOU_BOX ? 0 : DEFECT_SIZE),
+                     err));
+    for (int64_t i = 0; i < truth->num_annotations; i++) {
+        const struct coco_annotation *annotation = &truth->annotations[i];
+        TRY(require(annotation->has_area, truth, i, "area is missing", err));
+        if (settings->iou == IOU_BOX)
+            TRY(require(annotation->has_box, truth, i, "bbox is missing", err));
+        else
+            TRY(require(annotation->segment.kind != SEGMENT_NONE, truth, i,
+                        "segmentation is missing", err));
+    }
+    return STATUS_OK;
+}
+
+static enum status check_results(const struct coco_set *results, struct error *err) {
+    TRY(coco_require(results,
+                     DEFECT_IMAGE_ID | DEFECT_CATEGORY_ID | DEFECT_BOX | DEFECT_SEGMENT |
+                         DEFECT_SCORE,
+                     err));
+    for (int64_t i = 0; i < results->num_annotations; i++) {
+        const struct coco_annotation *result = &results->annotations[i];
+        // parity: the first result decides what all of them are, boxes or masks.
+        if (results->annotations[0].has_box)
+            TRY(require(result->has_box, results, i, "bbox is missing, but the first result has one",
+                        err));
+        else
+            TRY(require(result->segment.kind != SEGMENT_NONE, results, i,
+                        "neither bbox nor segmentation", err));
+    }
+    return STATUS_OK;
+}
+
+enum status overlap_check(struct result_rules *rules, const struct coco_set *truth,
+                          const struct coco_set *results, const struct metric_settings *settings,
+                          struct error *err) {
+    TRY(check_truths(truth, settings, err));
+    TRY(check_results(results, err));
+    rules->area_from_box = results->num_annotations > 0 && results->annotations[0].has_box;
+    return STATUS_OK;
+}
+
+// ---- Masks ----
+
+static enum status truth_mask(struct rle *mask, const struct coco_annotation *annotation,
+                              const struct coco_set *truth, struct arena *arena,
+                              struct error *err) {
+    const struct coco_image *image = coco_find_image(truth, annotation->image_id);
+    enum status status = coco_segment_to_rle(mask, &annotation->segment, image->height,
+                                             image->width, arena, err);
+    if (status == STATUS_OK) return STATUS_OK;
+    return error_prefix(err, "%s: annotation id %lld: ", truth->path, (long long)annotation->id);
+}
+
+static enum status result_mask(struct rle *mask, const struct coco_annotation *result,
+                               const struct coco_set *truth, const struct coco_set *results,
+                               struct arena *arena, struct error *err) {
+    const struct coco_image *image = coco_find_image(truth, result->image_id);
+    enum status status = STATUS_OK;
+    if (result->segment.kind == SEGMENT_NONE) {
+        // parity: a result without a mask is judged by its box's.
+        double x1 = result->box.x;
+        double y1 = result->box.y;
+        double x2 = result->box.x + result->box.width;
+        double y2 = result->box.y + result->box.height;
+        const double corners[] = {x1, y1, x1, y2, x2, y2, x2, y1};
+        struct polygon polygon = {corners, 4};
+        status = polygon_to_rle(mask, &polygon, image->height, image->width, arena, err);
+    } else {
+        status = coco_segment_to_rle(mask, &result->segment, image->height, image->width, arena,
+                                     err);
+    }
+    if (status == STATUS_OK) return STATUS_OK;
+    return error_prefix(err, "%s: result %lld: ", results->path, (long long)result->id - 1);
+}
+
+// Decodes all masks of the cell into the scratch arena.
+static enum status decode_masks(struct rle **truths, struct rle **found,
+                                struct overlap_scratch *scratch, const struct cells *cells,
+                                const struct cell *cell, const struct coco_set *truth,
+                                const struct coco_set *results) {
+    struct error *err = &scratch->err;
+    *truths = arena_alloc(&scratch->arena, cell->num_truths, sizeof **truths);
+    *found = arena_alloc(&scratch->arena, cell->num_results, sizeof **found);
+    if (!*truths || !*found) return error_memory(err, "masks", cell->num_results);
+    for (int64_t i = 0; i < cell->num_truths; i++)
+        TRY(truth_mask(&(*truths)[i], &truth->annotations[cells->truths[cell->truth_begin + i]],
+                       truth, &scratch->arena, err));
+    for (int64_t i = 0; i < cell->num_results; i++)
+        TRY(result_mask(&(*found)[i], &results->annotations[cells->results[cell->result_begin + i]],
+                        truth, results, &scratch->arena, err));
+    return STATUS_OK;
+}
+
+// ---- Overlaps ----
+
+static void compare_boxes(double *ious, const struct coco_box *found, int64_t num_found,
+                          const struct cells *cells, const struct cell *cell,
+                          const struct coco_set *truth) {
+    for (int64_t t = 0; t < cell->num_truths; t++) {
+        const struct coco_annotation *annotation =
+            &truth->annotations[cells->truths[cell->truth_begin + t]];
+        for (int64_t r = 0; r < num_found; r++)
+            ious[r * cell->num_truths + t] =
+                box_iou(&found[r], &annotation->box, annotation->is_crowd);
+    }
+}
+
+static enum status compute_boxes(struct overlap_scratch *scratch, double *areas,
+                                 const struct cells *cells, const struct cell *cell,
+                                 const struct coco_set *truth, const struct coco_set *results) {
+    struct coco_box *boxes =
+        arena_alloc(&scratch->arena, cell->num_results, sizeof *boxes);
+    if (!boxes) return error_memory(&scratch->err, "boxes", cell->num_results * 32);
+    for (int64_t i = 0; i < cell->num_results; i++) {
+        const struct coco_annotation *result =
+            &results->annotations[cells->results[cell->result_begin + i]];
+        if (result->has_box) {
+            boxes[i] = result->box;
+            areas[i] = result->box.width * result->box.height;
+            continue;
+        }
+        struct rle mask;
+        TRY(result_mask(&mask, result, truth, results, &scratch->arena, &scratch->err));
+        boxes[i] = rle_box(&mask);
+        areas[i] = (double)rle_area(&mask);
+    }
+    compare_boxes(scratch->ious, boxes, cell->num_results, cells, cell, truth);
+    return STATUS_OK;
+}
+
+static enum status compute_masks(struct overlap_scratch *scratch, double *areas,
+                                 const struct cells *cells, const struct cell *cell,
+                                 const struct coco_set *truth, const struct coco_set *results,
+                                 const struct metric_settings *settings,
+                                 const struct result_rules *rules) {
+    struct rle *truths = NULL;
+    struct rle *found = NULL;
+    TRY(decode_masks(&truths, &found, scratch, cells, cell, truth, results));
+    for (int64_t r = 0; r < cell->num_results; r++) {
+        const struct coco_annotation *result =
+            &results->annotations[cells->results[cell->result_begin + r]];
+        areas[r] = rules->area_from_box ? result->box.width * result->box.height
+                                        : (double)rle_area(&found[r]);
+        for (int64_t t = 0; t < cell->num_truths; t++) {
+            bool crowd = truth->annotations[cells->truths[cell->truth_begin + t]].is_crowd;
+            scratch->ious[r * cell->num_truths + t] = rle_iou(&found[r], &truths[t], crowd);
+        }
+    }
+    if (settings->iou != IOU_BOUNDARY) return STATUS_OK;
+    bool *crowds = arena_alloc(&scratch->arena, cell->num_truths, sizeof *crowds);
+    if (!crowds) return error_memory(&scratch->err, "boundaries", cell->num_truths);
+    for (int64_t t = 0; t < cell->num_truths; t++)
+        crowds[t] = truth->annotations[cells->truths[cell->truth_begin + t]].is_crowd;
+    return boundary_lower_ious(scratch->ious, found, cell->num_results, truths, crowds,
+                               cell->num_truths, settings->dilation_ratio, &scratch->arena,
+                               &scratch->err);
+}
+
+void overlap_compute(struct overlap_scratch *scratch, double *areas, const struct cells *cells,
+                     const struct cell *cell, const struct coco_set *truth,
+                     const struct coco_set *results, const struct metric_settings *settings,
+                     const struct result_rules *rules) {
+    if (scratch->err.code != STATUS_OK) return;
+    struct arena_mark mark = arena_mark(&scratch->arena);
+    enum status status =
+        array_reserve(&scratch->ious, &scratch->iou_capacity, cell->num_results * cell->num_truths,
+                      sizeof *scratch->ious, &scratch->err);
+    if (status == STATUS_OK && settings->iou == IOU_BOX)
+        status = compute_boxes(scratch, areas, cells, cell, truth, results);
+    else if (status == STATUS_OK)
+        status = compute_masks(scratch, areas, cells, cell, truth, results, settings, rules);
+    arena_release(&scratch->arena, mark);
+    if (status != STATUS_OK) scratch->err.code = status;
+}
