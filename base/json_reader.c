@@ -51,8 +51,10 @@ static const char *describe_found(const struct json_reader *r, char *buffer, siz
     if (c == '{') return "an object";
     if (c == '[') return "an array";
     if (c == '-' || (c >= '0' && c <= '9')) return "a number";
-    if (c > ' ' && c < 127) snprintf(buffer, size, "'%c'", c);
-    else snprintf(buffer, size, "byte 0x%02x", c);
+    if (c > ' ' && c < 127)
+        snprintf(buffer, size, "'%c'", c);
+    else
+        snprintf(buffer, size, "byte 0x%02x", c);
     return buffer;
 }
 
@@ -251,8 +253,7 @@ void json_skip(struct json_reader *r) {
             break;
         }
         // Close what ends here, up to the container that has another element.
-        while (depth > 0 &&
-               !(is_object[depth - 1] ? json_next_key(r, &key) : json_next_element(r)))
+        while (depth > 0 && !(is_object[depth - 1] ? json_next_key(r, &key) : json_next_element(r)))
             depth--;
     } while (depth > 0 && r->status == STATUS_OK);
 }

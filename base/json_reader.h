@@ -75,7 +75,8 @@ void json_begin_array(struct json_reader *r);
 // True if an element is to be read next; false at the closing bracket (consumed).
 bool json_next_element(struct json_reader *r);
 
-// The double nearest to the decimal number in the text, always. Numbers beyond its range are errors.
+// The double nearest to the decimal number in the text, always. Numbers beyond its range are
+// errors.
 double json_double(struct json_reader *r);
 
 // A number without fraction (1.0 and 1e3 are such numbers) of at most 2^53 in magnitude, or any

@@ -5,8 +5,8 @@
 #include "base/json_reader.h"
 #include "base/utf8.h"
 
-// A word whose high bits mark the bytes of w that are below ' ', above 127, '"' or '\\'. A borrow can
-// mark a byte above a real one too, so a nonzero result only says that a slow look is due.
+// A word whose high bits mark the bytes of w that are below ' ', above 127, '"' or '\\'. A borrow
+// can mark a byte above a real one too, so a nonzero result only says that a slow look is due.
 static uint64_t special_bytes(uint64_t w) {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t quote = w ^ ones * '"';
@@ -94,7 +94,7 @@ struct json_string json_string(struct json_reader *r) {
         }
         if (length == 0 || c < ' ') {
             r->at = at;
-            json_fail(r, c == '\\'  ? "malformed escape in a string"
+            json_fail(r, c == '\\'   ? "malformed escape in a string"
                          : c >= 0x80 ? "invalid UTF-8 in a string"
                                      : "control character in a string");
             return string;

@@ -97,8 +97,10 @@ void json_write_bytes(struct json_writer *w, const char *text, int64_t size) {
             continue;
         }
         output_write(w->out, text + plain, i - plain);
-        if (length == 0) output_text(w->out, "\xEF\xBF\xBD"); // U+FFFD
-        else write_escaped(w->out, c);
+        if (length == 0)
+            output_text(w->out, "\xEF\xBF\xBD"); // U+FFFD
+        else
+            write_escaped(w->out, c);
         plain = ++i;
     }
     output_write(w->out, text + plain, size - plain);
@@ -116,12 +118,36 @@ void json_write_key(struct json_writer *w, const char *key) {
     w->after_key = true;
 }
 
+// Most numbers in files have few decimals: value = units / 10^decimals, which is exact to check
+// because both are exact doubles and the division rounds correctly. False for all others.
+static bool format_short_decimal(char *text, size_t size, double value) {
+    enum { MAX_DECIMALS = 4 };
+    const double max_units = 1e15; // 15 digits always survive the way there and back
+    double scale = 1;
+    for (int decimals = 0; decimals <= MAX_DECIMALS; decimals++, scale *= 10) {
+        double units = rint(value * scale);
+        if (!(fabs(units) < max_units)) return false;
+        if (units / scale != value) continue;
+        int64_t whole = (int64_t)(fabs(units) / scale);
+        int64_t fraction = (int64_t)fabs(units) - whole * (int64_t)scale;
+        const char *sign = signbit(value) ? "-" : "";
+        if (decimals == 0)
+            snprintf(text, size, "%s%" PRId64, sign, whole);
+        else
+            snprintf(text, size, "%s%" PRId64 ".%0*" PRId64, sign, whole, decimals, fraction);
+        return true;
+    }
+    return false;
+}
+
 void json_write_double(struct json_writer *w, double value) {
     CHECK(isfinite(value));
     char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
+    if (!format_short_decimal(text, sizeof text, value)) {
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, value);
+            if (strtod(text, NULL) == value) break;
+        }
     }
     begin_value(w);
     output_text(w->out, text);

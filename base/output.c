@@ -22,16 +22,33 @@ void output_open_descriptor(struct output *out, int descriptor) {
     *out = (struct output){.kind = OUTPUT_DESCRIPTOR, .descriptor = descriptor};
 }
 
+// The name to write at: where path leads to if it is a link, which stays one. What is there already
+// must be a regular file, since renaming over a device or a pipe would destroy it.
+static char *writable_path(const char *path, struct error *err) {
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        (void)error_set(err, STATUS_CANNOT_WRITE, "%s: cannot write: not a regular file", path);
+        return NULL;
+    }
+    bool link = lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+    char *target = link ? realpath(path, NULL) : NULL;
+    if (!target) target = strdup(path);
+    if (!target) (void)error_memory(err, "a file name", (long long)strlen(path));
+    return target;
+}
+
 enum status output_open_file(struct output *out, const char *path, struct error *err) {
+    struct error failure = {0};
     *out = (struct output){.kind = OUTPUT_FILE, .descriptor = -1};
-    size_t size = strlen(path) + sizeof ".tmp.XXXXXX";
-    out->path = strdup(path);
+    out->path = writable_path(path, &failure);
+    if (!out->path) return error_set(err, failure.code, "%s", failure.message);
+    size_t size = strlen(out->path) + sizeof ".tmp.XXXXXX";
     out->temporary = malloc(size);
-    if (!out->path || !out->temporary) {
+    if (!out->temporary) {
         output_discard(out);
         return error_memory(err, "a file name", (long long)size);
     }
-    snprintf(out->temporary, size, "%s.tmp.XXXXXX", path);
+    snprintf(out->temporary, size, "%s.tmp.XXXXXX", out->path);
     out->descriptor = mkostemp(out->temporary, O_CLOEXEC);
     if (out->descriptor < 0) {
         enum status status =
@@ -54,10 +71,11 @@ static void fail(struct output *out) {
 static void flush(struct output *out) {
     if (out->kind == OUTPUT_MEMORY) return;
     for (int64_t written = 0; written < out->size && out->failure.code == STATUS_OK;) {
-        ssize_t count =
-            write(out->descriptor, out->data + written, (size_t)(out->size - written));
-        if (count >= 0) written += count;
-        else if (errno != EINTR) fail(out);
+        ssize_t count = write(out->descriptor, out->data + written, (size_t)(out->size - written));
+        if (count >= 0)
+            written += count;
+        else if (errno != EINTR)
+            fail(out);
     }
     out->size = 0;
 }

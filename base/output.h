@@ -18,12 +18,12 @@ enum output_kind { OUTPUT_MEMORY, OUTPUT_DESCRIPTOR, OUTPUT_FILE };
 
 struct output {
     enum output_kind kind;
-    char *data;       // the buffer; for OUTPUT_MEMORY all that was written, NUL-terminated
-    int64_t size;     // bytes in the buffer
-    int64_t capacity; // of the buffer
-    int descriptor;   // OUTPUT_DESCRIPTOR and OUTPUT_FILE
-    char *path;       // OUTPUT_FILE: the final name
-    char *temporary;  // OUTPUT_FILE: the name while it is being written, in the same folder
+    char *data;           // the buffer; for OUTPUT_MEMORY all that was written, NUL-terminated
+    int64_t size;         // bytes in the buffer
+    int64_t capacity;     // of the buffer
+    int descriptor;       // OUTPUT_DESCRIPTOR and OUTPUT_FILE
+    char *path;           // OUTPUT_FILE: the final name
+    char *temporary;      // OUTPUT_FILE: the name while it is being written, in the same folder
     struct error failure; // code is STATUS_OK until something fails
 };
 
@@ -33,7 +33,8 @@ void output_open_memory(struct output *out);
 // Writes through a small buffer to an open descriptor (standard output), which stays open.
 void output_open_descriptor(struct output *out, int descriptor);
 
-// Starts a file beside path. Readers see the old file or the whole new one, never a part.
+// Starts a file beside path. Readers see the old file or the whole new one, never a part. A link is
+// followed; a device, a pipe or a folder of that name is an error.
 MUST_CHECK enum status output_open_file(struct output *out, const char *path, struct error *err);
 
 void output_write(struct output *out, const void *bytes, int64_t size);

@@ -1,28 +1,27 @@
 #include "base/random.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/check.h"
 
-enum { PHILOX_ROUNDS = 10, WORDS_PER_BLOCK = 4 };
+enum { PHILOX_ROUNDS = 10 };
 
-static uint32_t philox_word(uint64_t seed, uint64_t stream, uint64_t block, unsigned word) {
-    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    uint32_t counter[WORDS_PER_BLOCK] = {(uint32_t)block, (uint32_t)(block >> 32),
-                                         (uint32_t)stream, (uint32_t)(stream >> 32)};
+void random_block(const uint32_t counter[RANDOM_BLOCK_WORDS], const uint32_t key[2],
+                  uint32_t block[RANDOM_BLOCK_WORDS]) {
+    uint32_t key0 = key[0];
+    uint32_t key1 = key[1];
+    memcpy(block, counter, RANDOM_BLOCK_WORDS * sizeof *block);
     for (int round = 0; round < PHILOX_ROUNDS; round++) {
-        uint64_t product0 = 0xD2511F53u * (uint64_t)counter[0];
-        uint64_t product1 = 0xCD9E8D57u * (uint64_t)counter[2];
-        uint32_t next[WORDS_PER_BLOCK] = {(uint32_t)(product1 >> 32) ^ counter[1] ^ key[0],
-                                          (uint32_t)product1,
-                                          (uint32_t)(product0 >> 32) ^ counter[3] ^ key[1],
-                                          (uint32_t)product0};
-        for (int i = 0; i < WORDS_PER_BLOCK; i++)
-            counter[i] = next[i];
-        key[0] += 0x9E3779B9u;
-        key[1] += 0xBB67AE85u;
+        uint64_t product0 = 0xD2511F53u * (uint64_t)block[0];
+        uint64_t product1 = 0xCD9E8D57u * (uint64_t)block[2];
+        block[0] = (uint32_t)(product1 >> 32) ^ block[1] ^ key0;
+        block[1] = (uint32_t)product1;
+        block[2] = (uint32_t)(product0 >> 32) ^ block[3] ^ key1;
+        block[3] = (uint32_t)product0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
     }
-    return counter[word];
 }
 
 struct random random_stream(uint64_t seed, uint64_t stream) {
@@ -30,9 +29,15 @@ struct random random_stream(uint64_t seed, uint64_t stream) {
 }
 
 uint32_t random_u32(struct random *random) {
-    uint64_t position = random->position++;
-    return philox_word(random->seed, random->stream, position / WORDS_PER_BLOCK,
-                       (unsigned)(position % WORDS_PER_BLOCK));
+    uint64_t index = random->position / RANDOM_BLOCK_WORDS;
+    uint64_t word = random->position % RANDOM_BLOCK_WORDS;
+    random->position++;
+    const uint32_t counter[] = {(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)random->stream,
+                                (uint32_t)(random->stream >> 32)};
+    const uint32_t key[] = {(uint32_t)random->seed, (uint32_t)(random->seed >> 32)};
+    uint32_t block[RANDOM_BLOCK_WORDS];
+    random_block(counter, key, block);
+    return block[word];
 }
 
 double random_uniform(struct random *random) {
@@ -42,12 +47,15 @@ double random_uniform(struct random *random) {
 }
 
 double random_between(struct random *random, double low, double high) {
-    return low + (high - low) * random_uniform(random);
+    double value = low + (high - low) * random_uniform(random);
+    // Rounding may reach the end that is left out.
+    return value < high ? value : nextafter(high, low);
 }
 
 int64_t random_below(struct random *random, int64_t bound) {
     CHECK(bound >= 1 && bound <= INT64_C(1) << 32);
-    // Numbers at or above the last multiple of bound are drawn again: they would favour the low end.
+    // Numbers at or above the last multiple of bound are drawn again: they would favour the low
+    // end.
     uint64_t range = UINT64_C(1) << 32;
     uint64_t limit = range - range % (uint64_t)bound;
     uint64_t drawn = 0;

@@ -31,8 +31,9 @@ static enum status read_document(struct coco_set *set, struct coco_part *part,
                                  const struct coco_load_options *options, struct error *err) {
     struct json_reader *json = &part->json;
     if (json_peek(json) == JSON_ARRAY)
-        json_fail(json, "expected an object with images, annotations and categories, found an array "
-                        "(a results file?)");
+        json_fail(json,
+                  "expected an object with images, annotations and categories, found an array "
+                  "(a results file?)");
     struct json_string key;
     json_begin_object(json);
     while (json_next_key(json, &key)) {
@@ -62,8 +63,7 @@ static enum status read_results(struct coco_set *set, struct coco_part *part,
                                 const struct coco_load_options *options, struct error *err) {
     struct json_reader *json = &part->json;
     if (json_peek(json) == JSON_OBJECT)
-        json_fail(json,
-                  "expected an array of results, found an object (an annotation file?)");
+        json_fail(json, "expected an array of results, found an object (an annotation file?)");
     TRY(json_status(json));
     TRY(coco_read_annotation_array(set, json, view, options, err));
     json_end(json);
@@ -185,6 +185,10 @@ const char *coco_defect_text(enum coco_defect defect) {
         return "width or height is not a whole number of 1 to 65535";
     case DEFECT_NAME:
         return "the name is not a text";
+    case DEFECT_ODD_POLYGON:
+        return "a polygon is not made of pairs of numbers";
+    case DEFECT_RLE:
+        return "the RLE lacks a size of two sides or its counts are not run lengths";
     }
     CHECK(false); // a defect without a text
     return "";

@@ -30,6 +30,10 @@ enum coco_defect {
     DEFECT_SCORE = 1 << 7,
     DEFECT_SIZE = 1 << 8, // width or height of an image, not a positive integer
     DEFECT_NAME = 1 << 9, // file name of an image or name of a category, not a text
+
+    // Together with DEFECT_SEGMENT, saying more:
+    DEFECT_ODD_POLYGON = 1 << 10, // a polygon of an odd number of numbers
+    DEFECT_RLE = 1 << 11,         // an RLE without proper size and counts
 };
 
 enum segment_kind {
@@ -124,8 +128,7 @@ MUST_CHECK enum status coco_parse_annotations(struct coco_set *set, const char *
                                               const struct coco_load_options *options,
                                               struct error *err);
 MUST_CHECK enum status coco_parse_results(struct coco_set *set, const char *text, int64_t size,
-                                          const char *path,
-                                          const struct coco_load_options *options,
+                                          const char *path, const struct coco_load_options *options,
                                           struct error *err);
 
 void coco_destroy(struct coco_set *set); // a zeroed set is fine

@@ -24,8 +24,8 @@ struct coco_part {
     int64_t polygon_capacity;
 
     // Where a stretch ends (coco_parts.c).
-    const char *begin;     // of the first record
-    int64_t reached;       // the part at whose beginning this one stopped, or the number of parts
+    const char *begin; // of the first record
+    int64_t reached;   // the part at whose beginning this one stopped, or the number of parts
     struct json_reader at_end; // the reader behind the array's end, if reached
 };
 

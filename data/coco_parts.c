@@ -66,8 +66,8 @@ static void read_part(void *context, int64_t index, int worker) {
             return;
         }
         enum status status =
-            array_reserve(&part->annotations, &part->annotation_capacity,
-                          part->num_annotations + 1, sizeof *part->annotations, &part->err);
+            array_reserve(&part->annotations, &part->annotation_capacity, part->num_annotations + 1,
+                          sizeof *part->annotations, &part->err);
         if (status != STATUS_OK) {
             json->status = status;
             return;
@@ -125,14 +125,15 @@ static enum status append_part(struct coco_set *set, struct coco_part *part, str
 
 enum status coco_read_annotation_array(struct coco_set *set, struct json_reader *json,
                                        const struct file_view *view,
-                                       const struct coco_load_options *options,
-                                       struct error *err) {
+                                       const struct coco_load_options *options, struct error *err) {
     json_begin_array(json);
     TRY(json_status(json));
     struct parts parts = {.view = view};
     plan_parts(&parts, json, options->workers ? workers_count(options->workers) : 1, options);
-    if (options->workers) workers_run(options->workers, parts.count, 1, read_part, &parts);
-    else read_part(&parts, 0, 0);
+    if (options->workers)
+        workers_run(options->workers, parts.count, 1, read_part, &parts);
+    else
+        read_part(&parts, 0, 0);
     enum status status = STATUS_OK;
     for (int64_t i = 0; i < parts.count && status == STATUS_OK; i = parts.part[i].reached) {
         status = append_part(set, &parts.part[i], err);

@@ -45,7 +45,8 @@ static void *keep(struct coco_part *part, const void *items, int64_t count, size
     void *kept = arena_alloc(&part->arena, count, item_bytes);
     if (!kept) {
         if (part->json.status == STATUS_OK)
-            part->json.status = error_memory(&part->err, "annotations", count * (int64_t)item_bytes);
+            part->json.status =
+                error_memory(&part->err, "annotations", count * (int64_t)item_bytes);
         return NULL;
     }
     if (count) memcpy(kept, items, (size_t)count * item_bytes);
@@ -99,13 +100,16 @@ static void read_box(struct coco_part *part, struct coco_annotation *record) {
 
 // ---- Segmentations ----
 
-static bool read_polygons(struct coco_part *part, struct coco_segment *segment) {
+static bool read_polygons(struct coco_part *part, struct coco_segment *segment, uint16_t *defects) {
     struct json_reader *json = &part->json;
     bool good = true;
     int64_t count = 0;
     json_begin_array(json);
     while (json_next_element(json)) {
-        good &= read_numbers(part) && part->num_numbers % 2 == 0;
+        bool is_list = read_numbers(part);
+        bool is_odd = is_list && part->num_numbers % 2 != 0;
+        if (is_odd) set_defect(defects, DEFECT_ODD_POLYGON, true);
+        good &= is_list && !is_odd;
         enum status status = array_reserve(&part->polygons, &part->polygon_capacity, count + 1,
                                            sizeof(struct polygon), &part->err);
         if (status != STATUS_OK) {
@@ -171,10 +175,14 @@ static bool read_rle(struct coco_part *part, struct coco_segment *segment) {
     struct json_string key;
     json_begin_object(json);
     while (json_next_key(json, &key)) {
-        if (json_string_is(&key, "size")) has_size = read_size(part, segment);
-        else if (!json_string_is(&key, "counts")) json_skip(json);
-        else if (json_peek(json) == JSON_STRING) has_counts = read_counts_string(part, segment);
-        else has_counts = read_counts(part, segment);
+        if (json_string_is(&key, "size"))
+            has_size = read_size(part, segment);
+        else if (!json_string_is(&key, "counts"))
+            json_skip(json);
+        else if (json_peek(json) == JSON_STRING)
+            has_counts = read_counts_string(part, segment);
+        else
+            has_counts = read_counts(part, segment);
     }
     return has_size && has_counts;
 }
@@ -186,12 +194,14 @@ static void read_segment(struct coco_part *part, struct coco_annotation *record)
         json_skip(&part->json);
         return;
     }
+    set_defect(&record->defects, DEFECT_ODD_POLYGON | DEFECT_RLE, false);
     switch (json_peek(&part->json)) {
     case JSON_ARRAY:
-        good = read_polygons(part, &segment);
+        good = read_polygons(part, &segment, &record->defects);
         break;
     case JSON_OBJECT:
         good = read_rle(part, &segment);
+        set_defect(&record->defects, DEFECT_RLE, !good);
         break;
     case JSON_NULL:
         json_null(&part->json);
@@ -211,8 +221,10 @@ static void read_segment(struct coco_part *part, struct coco_annotation *record)
 
 static void read_crowd(struct coco_part *part, struct coco_annotation *record) {
     int64_t value = -1;
-    if (json_peek(&part->json) == JSON_BOOL) value = json_bool(&part->json);
-    else if (!take_integer(&part->json, &value)) value = -1;
+    if (json_peek(&part->json) == JSON_BOOL)
+        value = json_bool(&part->json);
+    else if (!take_integer(&part->json, &value))
+        value = -1;
     set_defect(&record->defects, DEFECT_CROWD, value != 0 && value != 1);
     record->is_crowd = value == 1;
 }
@@ -229,24 +241,30 @@ void coco_read_annotation(struct coco_part *part, struct coco_annotation *record
             set_defect(defects, DEFECT_IMAGE_ID, !take_integer(json, &record->image_id));
         else if (json_string_is(&key, "category_id"))
             set_defect(defects, DEFECT_CATEGORY_ID, !take_integer(json, &record->category_id));
-        else if (json_string_is(&key, "bbox")) read_box(part, record);
+        else if (json_string_is(&key, "bbox"))
+            read_box(part, record);
         else if (json_string_is(&key, "score"))
             set_defect(defects, DEFECT_SCORE, !take_number(json, &record->score));
-        else if (json_string_is(&key, "segmentation")) read_segment(part, record);
+        else if (json_string_is(&key, "segmentation"))
+            read_segment(part, record);
         else if (json_string_is(&key, "id"))
             set_defect(defects, DEFECT_ID, !take_integer(json, &record->id));
         else if (json_string_is(&key, "area")) {
             record->has_area = take_number(json, &record->area);
             set_defect(defects, DEFECT_AREA, !record->has_area);
-        } else if (json_string_is(&key, "iscrowd")) read_crowd(part, record);
-        else json_skip(json);
+        } else if (json_string_is(&key, "iscrowd"))
+            read_crowd(part, record);
+        else
+            json_skip(json);
     }
 }
 
 static void read_side(struct json_reader *json, int32_t *side, uint16_t *defects) {
     int64_t value = 0;
-    if (take_integer(json, &value) && value > 0 && value <= RLE_MAX_SIDE) *side = (int32_t)value;
-    else set_defect(defects, DEFECT_SIZE, true);
+    if (take_integer(json, &value) && value > 0 && value <= RLE_MAX_SIDE)
+        *side = (int32_t)value;
+    else
+        set_defect(defects, DEFECT_SIZE, true);
 }
 
 void coco_read_image(struct coco_part *part, struct coco_image *record) {
@@ -257,12 +275,15 @@ void coco_read_image(struct coco_part *part, struct coco_image *record) {
     while (json_next_key(json, &key)) {
         if (json_string_is(&key, "id"))
             set_defect(&record->defects, DEFECT_ID, !take_integer(json, &record->id));
-        else if (json_string_is(&key, "width")) read_side(json, &record->width, &record->defects);
-        else if (json_string_is(&key, "height")) read_side(json, &record->height, &record->defects);
+        else if (json_string_is(&key, "width"))
+            read_side(json, &record->width, &record->defects);
+        else if (json_string_is(&key, "height"))
+            read_side(json, &record->height, &record->defects);
         else if (json_string_is(&key, "file_name")) {
             record->file_name = take_text(part);
             set_defect(&record->defects, DEFECT_NAME, !record->file_name);
-        } else json_skip(json);
+        } else
+            json_skip(json);
     }
 }
 
@@ -281,7 +302,8 @@ void coco_read_category(struct coco_part *part, struct coco_category *record) {
         } else if (json_string_is(&key, "supercategory")) {
             const char *name = take_text(part);
             if (name) record->supercategory = name;
-        } else json_skip(json);
+        } else
+            json_skip(json);
     }
 }
 

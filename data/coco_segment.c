@@ -21,9 +21,8 @@ static enum status polygons_or_boxes_to_rle(struct rle *rle, const struct coco_s
     return rle_merge(rle, parts, segment->count, false, arena, err);
 }
 
-enum status coco_segment_to_rle(struct rle *rle, const struct coco_segment *segment,
-                                int32_t height, int32_t width, struct arena *arena,
-                                struct error *err) {
+enum status coco_segment_to_rle(struct rle *rle, const struct coco_segment *segment, int32_t height,
+                                int32_t width, struct arena *arena, struct error *err) {
     switch (segment->kind) {
     case SEGMENT_POLYGONS:
         return polygons_or_boxes_to_rle(rle, segment, height, width, arena, err);

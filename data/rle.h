@@ -4,7 +4,9 @@
 // zeros and ones, starting with zeros (a first run of length 0 is allowed, others are positive in
 // what this file makes, and merely tolerated in what it reads). The runs add up to height * width.
 // This is COCO's format; results are bit-exact with its C code (cocoapi, common/maskApi.c) where
-// that is defined, and errors where it would read or write out of bounds.
+// that is defined, and errors where it would read or write out of bounds. Runs of length 0 beyond
+// the first, at which that code stumbles, mean here what they say: nothing lies between their
+// neighbours.
 //
 // Runs live in an arena of the caller's; a struct rle is a view and is copied freely.
 #pragma once
@@ -30,6 +32,10 @@ struct coco_box {
     double x, y, width, height;
 };
 
+// An error unless both sides lie between 1 and RLE_MAX_SIDE: what every function below that makes a
+// mask demands of its size.
+MUST_CHECK enum status rle_check_size(int32_t height, int32_t width, struct error *err);
+
 // Number of pixels set.
 int64_t rle_area(const struct rle *rle);
 
@@ -47,14 +53,14 @@ void rle_decode(const struct rle *rle, uint8_t *mask);
 int64_t rle_intersection_area(const struct rle *a, const struct rle *b);
 
 // Intersection over union; over the area of detection when truth is a crowd region (cocoapi,
-// rleIou). Masks of different size give -1, as in COCO. Two empty masks give 0.
+// rleIou). Masks whose boxes do not overlap give 0, and so do empty ones; otherwise masks of
+// different size give -1, as in COCO.
 double rle_iou(const struct rle *detection, const struct rle *truth, bool truth_is_crowd);
 
 // Intersection over union of boxes, with the same crowd rule (cocoapi, bbIou).
-double box_iou(const struct coco_box *detection, const struct coco_box *truth,
-               bool truth_is_crowd);
+double box_iou(const struct coco_box *detection, const struct coco_box *truth, bool truth_is_crowd);
 
-// Union (or intersection) of count >= 1 masks of one size (cocoapi, rleMerge).
+// Union (or intersection) of count >= 1 masks (cocoapi, rleMerge). Errors: masks of different size.
 MUST_CHECK enum status rle_merge(struct rle *result, const struct rle *masks, int64_t count,
                                  bool intersect, struct arena *arena, struct error *err);
 
@@ -74,3 +80,26 @@ void rle_write_string(const struct rle *rle, struct output *out);
 MUST_CHECK enum status rle_from_counts(struct rle *rle, const int64_t *counts, int64_t num_counts,
                                        int32_t height, int32_t width, struct arena *arena,
                                        struct error *err);
+
+// A mask made ready for many intersections: its bits, and with each 64 of them how many were set
+// before, so that the number of pixels set before any position is one lookup. It spans only the
+// pixels between the first and the last one set.
+struct bit_block {
+    uint64_t bits;   // lowest bit first, in reading order (down the columns)
+    uint64_t before; // pixels set in earlier blocks
+};
+
+struct bit_mask {
+    int32_t height;
+    int32_t width;
+    int64_t begin;                  // position of the first pixel set
+    int64_t size;                   // from there to the last pixel set; 0 for an empty mask
+    const struct bit_block *blocks; // size / 64 + 1
+};
+
+// Takes a quarter byte of the arena for each pixel between the first and the last one set.
+MUST_CHECK enum status bit_mask_build(struct bit_mask *mask, const struct rle *rle,
+                                      struct arena *arena, struct error *err);
+
+// Pixels set in both, of the same size: rle_intersection_area in two lookups for each run of ones.
+int64_t bit_mask_count_under(const struct bit_mask *mask, const struct rle *rle);

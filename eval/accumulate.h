@@ -5,18 +5,24 @@
 
 struct accumulation {
     const struct cells *cells;
-    const struct verdict *verdicts; // [cells->num_results, num_areas]
-    struct metric *metric;          // its arrays are filled
+    const struct verdict *verdicts;       // [cells->num_results, num_areas]
+    struct metric *metric;                // its arrays are filled
     struct accumulation_scratch *scratch; // one for each worker
 };
 
-// What a worker needs to rank and sum one category of up to max_results results.
+// What a worker needs to rank and sum one category; all of as many items as it has results.
 struct accumulation_scratch {
-    int32_t *order;   // [max_results]
-    int32_t *merged;  // [max_results]
-    int32_t *ranks;   // [max_results], of each result within its cell
-    double *precision; // [max_results], at each true positive
+    int32_t *order;           // positions of the results, by falling score
+    int32_t *merged;          // for sorting
+    int32_t *ranks;           // of each result of the order within its image
+    struct verdict *verdicts; // of one area range, in the order
+    double *precision;        // at each true positive
 };
+
+// Room for categories of up to max_results results.
+MUST_CHECK enum status accumulation_scratch_init(struct accumulation_scratch *scratch,
+                                                 int64_t max_results, struct arena *arena,
+                                                 struct error *err);
 
 // Fills the metric for one category; categories are independent.
 void accumulate_category(const struct accumulation *accumulation, int64_t category, int worker);

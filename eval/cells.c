@@ -72,8 +72,8 @@ static enum status index_positions(struct id_index *index, const int64_t *ids, i
 }
 
 // Stable counting sort of items by key, 0 <= key < num_keys. keys is indexed by item.
-static enum status sort_by_key(int32_t *items, int64_t count, const int32_t *keys,
-                               int64_t num_keys, struct arena *arena, struct error *err) {
+static enum status sort_by_key(int32_t *items, int64_t count, const int32_t *keys, int64_t num_keys,
+                               struct arena *arena, struct error *err) {
     struct arena_mark mark = arena_mark(arena);
     int64_t *begins = arena_alloc_zero(arena, num_keys + 1, sizeof *begins);
     int32_t *sorted = arena_alloc(arena, count, sizeof *sorted);
@@ -152,12 +152,13 @@ static int64_t join_sides(struct cell *cells, const struct side *truths,
     int64_t t = 0;
     int64_t r = 0;
     while (t < truths->count || r < results->count) {
-        int64_t order = t == truths->count    ? 1
-                        : r == results->count ? -1
-                                              : compare_cells(truths->categories[truths->items[t]],
-                                                              truths->images[truths->items[t]],
-                                                              results->categories[results->items[r]],
-                                                              results->images[results->items[r]]);
+        int64_t order = t == truths->count ? 1
+                        : r == results->count
+                            ? -1
+                            : compare_cells(truths->categories[truths->items[t]],
+                                            truths->images[truths->items[t]],
+                                            results->categories[results->items[r]],
+                                            results->images[results->items[r]]);
         struct cell cell = {.truth_begin = t, .result_begin = r};
         if (order <= 0) {
             cell.category = truths->categories[truths->items[t]];
@@ -197,9 +198,8 @@ static void rank_cell(void *context, int64_t index, int worker) {
     if (cell->num_results > job->max_dets) cell->num_results = job->max_dets;
 }
 
-static enum status rank_cells(struct cells *cells, const struct coco_set *results,
-                              int64_t max_dets, struct workers *workers, struct arena *arena,
-                              struct error *err) {
+static enum status rank_cells(struct cells *cells, const struct coco_set *results, int64_t max_dets,
+                              struct workers *workers, struct arena *arena, struct error *err) {
     enum { GRAIN = 256 };
     cells->scores = arena_alloc(arena, cells->num_results, sizeof *cells->scores);
     struct arena_mark mark = arena_mark(arena);

@@ -14,13 +14,12 @@ void matching_destroy(struct matching_scratch *scratch) {
 static bool reserve(struct matching_scratch *scratch, int64_t num_truths) {
     int64_t capacity = scratch->capacity;
     int64_t capacities[] = {capacity, capacity, capacity};
-    bool fits =
-        array_reserve(&scratch->taken, &capacities[0], num_truths, sizeof(uint32_t), NULL) ==
-            STATUS_OK &&
-        array_reserve(&scratch->ignored, &capacities[1], num_truths, sizeof(bool), NULL) ==
-            STATUS_OK &&
-        array_reserve(&scratch->candidate, &capacities[2], num_truths, sizeof(int32_t), NULL) ==
-            STATUS_OK;
+    bool fits = array_reserve(&scratch->taken, &capacities[0], num_truths, sizeof(uint32_t),
+                              NULL) == STATUS_OK &&
+                array_reserve(&scratch->ignored, &capacities[1], num_truths, sizeof(bool), NULL) ==
+                    STATUS_OK &&
+                array_reserve(&scratch->candidate, &capacities[2], num_truths, sizeof(int32_t),
+                              NULL) == STATUS_OK;
     if (fits) scratch->capacity = capacities[0];
     return fits;
 }

@@ -172,16 +172,8 @@ static enum status accumulate(struct metric *metric, const struct evaluation *ev
     int num_workers = workers_count(workers);
     struct accumulation_scratch *scratch = arena_alloc(arena, num_workers, sizeof *scratch);
     if (!scratch) return error_memory(err, "accumulation", num_workers);
-    for (int i = 0; i < num_workers; i++) {
-        scratch[i] = (struct accumulation_scratch){
-            arena_alloc(arena, max_results, sizeof(int32_t)),
-            arena_alloc(arena, max_results, sizeof(int32_t)),
-            arena_alloc(arena, max_results, sizeof(int32_t)),
-            arena_alloc(arena, max_results, sizeof(double)),
-        };
-        if (!scratch[i].order || !scratch[i].merged || !scratch[i].ranks || !scratch[i].precision)
-            return error_memory(err, "accumulation", max_results * 20);
-    }
+    for (int i = 0; i < num_workers; i++)
+        TRY(accumulation_scratch_init(&scratch[i], max_results, arena, err));
     struct accumulation accumulation = {cells, evaluation->verdicts, metric, scratch};
     workers_run(workers, cells->num_categories, 1, accumulate_one, &accumulation);
     return STATUS_OK;
@@ -195,8 +187,8 @@ static enum status evaluate(struct metric *metric, struct evaluation *evaluation
     TRY(cells_build(cells, metric->truth, metric->results, settings, workers, arena, err));
     TRY(list_classes(metric, cells, err));
     TRY(allocate_values(metric, err));
-    evaluation->verdicts = arena_alloc(arena, cells->num_results * settings->num_areas,
-                                       sizeof *evaluation->verdicts);
+    evaluation->verdicts =
+        arena_alloc(arena, cells->num_results * settings->num_areas, sizeof *evaluation->verdicts);
     if (!evaluation->verdicts)
         return error_memory(err, "the evaluation", cells->num_results * settings->num_areas * 8);
     TRY(judge_cells(evaluation, workers, arena, err));

@@ -16,7 +16,8 @@ static enum status check_truths(const struct coco_set *truth,
                                 const struct metric_settings *settings, struct error *err) {
     TRY(coco_require(truth,
                      DEFECT_ID | DEFECT_IMAGE_ID | DEFECT_CATEGORY_ID | DEFECT_BOX | DEFECT_AREA |
-                         DEFECT_CROWD | DEFECT_SEGMENT | (settings->iou == IOU_BOX ? 0 : DEFECT_SIZE),
+                         DEFECT_CROWD | DEFECT_SEGMENT |
+                         (settings->iou == IOU_BOX ? 0 : DEFECT_SIZE),
                      err));
     for (int64_t i = 0; i < truth->num_annotations; i++) {
         const struct coco_annotation *annotation = &truth->annotations[i];
@@ -31,16 +32,15 @@ static enum status check_truths(const struct coco_set *truth,
 }
 
 static enum status check_results(const struct coco_set *results, struct error *err) {
-    TRY(coco_require(results,
-                     DEFECT_IMAGE_ID | DEFECT_CATEGORY_ID | DEFECT_BOX | DEFECT_SEGMENT |
-                         DEFECT_SCORE,
-                     err));
+    TRY(coco_require(
+        results, DEFECT_IMAGE_ID | DEFECT_CATEGORY_ID | DEFECT_BOX | DEFECT_SEGMENT | DEFECT_SCORE,
+        err));
     for (int64_t i = 0; i < results->num_annotations; i++) {
         const struct coco_annotation *result = &results->annotations[i];
         // parity: the first result decides what all of them are, boxes or masks.
         if (results->annotations[0].has_box)
-            TRY(require(result->has_box, results, i, "bbox is missing, but the first result has one",
-                        err));
+            TRY(require(result->has_box, results, i,
+                        "bbox is missing, but the first result has one", err));
         else
             TRY(require(result->segment.kind != SEGMENT_NONE, results, i,
                         "neither bbox nor segmentation", err));
@@ -63,8 +63,8 @@ static enum status truth_mask(struct rle *mask, const struct coco_annotation *an
                               const struct coco_set *truth, struct arena *arena,
                               struct error *err) {
     const struct coco_image *image = coco_find_image(truth, annotation->image_id);
-    enum status status = coco_segment_to_rle(mask, &annotation->segment, image->height,
-                                             image->width, arena, err);
+    enum status status =
+        coco_segment_to_rle(mask, &annotation->segment, image->height, image->width, arena, err);
     if (status == STATUS_OK) return STATUS_OK;
     return error_prefix(err, "%s: annotation id %lld: ", truth->path, (long long)annotation->id);
 }
@@ -84,8 +84,8 @@ static enum status result_mask(struct rle *mask, const struct coco_annotation *r
         struct polygon polygon = {corners, 4};
         status = polygon_to_rle(mask, &polygon, image->height, image->width, arena, err);
     } else {
-        status = coco_segment_to_rle(mask, &result->segment, image->height, image->width, arena,
-                                     err);
+        status =
+            coco_segment_to_rle(mask, &result->segment, image->height, image->width, arena, err);
     }
     if (status == STATUS_OK) return STATUS_OK;
     return error_prefix(err, "%s: result %lld: ", results->path, (long long)result->id - 1);
@@ -125,24 +125,64 @@ static void compare_boxes(double *ious, const struct coco_box *found, int64_t nu
 
 static enum status compute_boxes(struct overlap_scratch *scratch, double *areas,
                                  const struct cells *cells, const struct cell *cell,
-                                 const struct coco_set *truth, const struct coco_set *results) {
-    struct coco_box *boxes =
-        arena_alloc(&scratch->arena, cell->num_results, sizeof *boxes);
+                                 const struct coco_set *truth, const struct coco_set *results,
+                                 const struct result_rules *rules) {
+    struct coco_box *boxes = arena_alloc(&scratch->arena, cell->num_results, sizeof *boxes);
     if (!boxes) return error_memory(&scratch->err, "boxes", cell->num_results * 32);
     for (int64_t i = 0; i < cell->num_results; i++) {
         const struct coco_annotation *result =
             &results->annotations[cells->results[cell->result_begin + i]];
-        if (result->has_box) {
-            boxes[i] = result->box;
-            areas[i] = result->box.width * result->box.height;
-            continue;
-        }
+        boxes[i] = result->box;
+        areas[i] = result->box.width * result->box.height;
+        if (rules->area_from_box) continue;
         struct rle mask;
         TRY(result_mask(&mask, result, truth, results, &scratch->arena, &scratch->err));
-        boxes[i] = rle_box(&mask);
         areas[i] = (double)rle_area(&mask);
+        if (!result->has_box) boxes[i] = rle_box(&mask);
     }
     compare_boxes(scratch->ious, boxes, cell->num_results, cells, cell, truth);
+    return STATUS_OK;
+}
+
+// What pairs of masks need of one mask, computed once.
+struct measured {
+    int64_t area;
+    int64_t begin; // positions, column by column, of the first pixel set and one behind the last
+    int64_t end;
+};
+
+static struct measured measure(const struct rle *mask) {
+    int64_t num_pixels = (int64_t)mask->height * mask->width;
+    int64_t tail = mask->num_runs % 2 ? mask->runs[mask->num_runs - 1] : 0;
+    return (struct measured){rle_area(mask), mask->num_runs ? mask->runs[0] : 0, num_pixels - tail};
+}
+
+// Intersection over union from areas; over the area of the result where the truth is a crowd.
+static double ratio(int64_t intersection, int64_t found_area, int64_t truth_area, bool crowd) {
+    if (intersection == 0) return 0;
+    int64_t all = crowd ? found_area : found_area + truth_area - intersection;
+    return (double)intersection / (double)all;
+}
+
+// Fills one column of ious: all results of the cell against one truth.
+static enum status compare_with_truth(double *ious, int64_t stride, const struct rle *found,
+                                      const struct measured *sizes, int64_t num_found,
+                                      const struct rle *truth, bool crowd, struct arena *arena,
+                                      struct error *err) {
+    struct measured size = measure(truth);
+    struct bit_mask bits;
+    TRY(bit_mask_build(&bits, truth, arena, err));
+    for (int64_t r = 0; r < num_found; r++) {
+        bool same_size = found[r].height == truth->height && found[r].width == truth->width;
+        bool apart = sizes[r].end <= size.begin || size.end <= sizes[r].begin;
+        if (!same_size)
+            ious[r * stride] = -1; // parity: never matches
+        else if (apart)
+            ious[r * stride] = 0;
+        else
+            ious[r * stride] =
+                ratio(bit_mask_count_under(&bits, &found[r]), sizes[r].area, size.area, crowd);
+    }
     return STATUS_OK;
 }
 
@@ -151,27 +191,27 @@ static enum status compute_masks(struct overlap_scratch *scratch, double *areas,
                                  const struct coco_set *truth, const struct coco_set *results,
                                  const struct metric_settings *settings,
                                  const struct result_rules *rules) {
+    struct arena *arena = &scratch->arena;
     struct rle *truths = NULL;
     struct rle *found = NULL;
     TRY(decode_masks(&truths, &found, scratch, cells, cell, truth, results));
+    struct measured *sizes = arena_alloc(arena, cell->num_results, sizeof *sizes);
+    bool *crowds = arena_alloc(arena, cell->num_truths, sizeof *crowds);
+    if (!sizes || !crowds) return error_memory(&scratch->err, "masks", cell->num_results);
     for (int64_t r = 0; r < cell->num_results; r++) {
-        const struct coco_annotation *result =
-            &results->annotations[cells->results[cell->result_begin + r]];
-        areas[r] = rules->area_from_box ? result->box.width * result->box.height
-                                        : (double)rle_area(&found[r]);
-        for (int64_t t = 0; t < cell->num_truths; t++) {
-            bool crowd = truth->annotations[cells->truths[cell->truth_begin + t]].is_crowd;
-            scratch->ious[r * cell->num_truths + t] = rle_iou(&found[r], &truths[t], crowd);
-        }
+        const struct coco_box *box =
+            &results->annotations[cells->results[cell->result_begin + r]].box;
+        sizes[r] = measure(&found[r]);
+        areas[r] = rules->area_from_box ? box->width * box->height : (double)sizes[r].area;
+    }
+    for (int64_t t = 0; t < cell->num_truths && cell->num_results > 0; t++) {
+        crowds[t] = truth->annotations[cells->truths[cell->truth_begin + t]].is_crowd;
+        TRY(compare_with_truth(scratch->ious + t, cell->num_truths, found, sizes, cell->num_results,
+                               &truths[t], crowds[t], arena, &scratch->err));
     }
     if (settings->iou != IOU_BOUNDARY) return STATUS_OK;
-    bool *crowds = arena_alloc(&scratch->arena, cell->num_truths, sizeof *crowds);
-    if (!crowds) return error_memory(&scratch->err, "boundaries", cell->num_truths);
-    for (int64_t t = 0; t < cell->num_truths; t++)
-        crowds[t] = truth->annotations[cells->truths[cell->truth_begin + t]].is_crowd;
     return boundary_lower_ious(scratch->ious, found, cell->num_results, truths, crowds,
-                               cell->num_truths, settings->dilation_ratio, &scratch->arena,
-                               &scratch->err);
+                               cell->num_truths, settings->dilation_ratio, arena, &scratch->err);
 }
 
 void overlap_compute(struct overlap_scratch *scratch, double *areas, const struct cells *cells,
@@ -184,7 +224,7 @@ void overlap_compute(struct overlap_scratch *scratch, double *areas, const struc
         array_reserve(&scratch->ious, &scratch->iou_capacity, cell->num_results * cell->num_truths,
                       sizeof *scratch->ious, &scratch->err);
     if (status == STATUS_OK && settings->iou == IOU_BOX)
-        status = compute_boxes(scratch, areas, cells, cell, truth, results);
+        status = compute_boxes(scratch, areas, cells, cell, truth, results, rules);
     else if (status == STATUS_OK)
         status = compute_masks(scratch, areas, cells, cell, truth, results, settings, rules);
     arena_release(&scratch->arena, mark);

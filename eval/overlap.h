@@ -13,8 +13,8 @@ struct overlap_scratch {
 
 // How pycocotools' loadRes reads the results: by what the first one holds.
 struct result_rules {
-    bool area_from_box; // parity: with a bbox in the first result, areas are those of the boxes,
-                        // for masks too
+    bool area_from_box; // parity: with a bbox in the first result all areas are those of boxes, for
+                        // masks too; else all are those of masks, for boxes too
 };
 
 // Checks that every record has what settings->iou needs, and finds the rules.

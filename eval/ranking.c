@@ -22,8 +22,8 @@ static void merge(const int32_t *from, int64_t middle, int64_t count, const doub
     int64_t left = 0;
     int64_t right = middle;
     for (int64_t i = 0; i < count; i++) {
-        bool take_right = left == middle ||
-                          (right < count && scores[from[right]] > scores[from[left]]);
+        bool take_right =
+            left == middle || (right < count && scores[from[right]] > scores[from[left]]);
         to[i] = take_right ? from[right++] : from[left++];
     }
 }
@@ -37,8 +37,8 @@ void rank_by_score(int32_t *items, int64_t count, const double *scores, int32_t 
     for (int64_t length = RUN_LENGTH; length < count; length *= 2) {
         for (int64_t begin = 0; begin < count; begin += 2 * length) {
             int64_t left = count - begin;
-            merge(from + begin, left < length ? left : length, left < 2 * length ? left : 2 * length,
-                  scores, to + begin);
+            merge(from + begin, left < length ? left : length,
+                  left < 2 * length ? left : 2 * length, scores, to + begin);
         }
         int32_t *swap = from;
         from = to;

@@ -44,9 +44,10 @@ static double average_precision(const struct metric *metric, const double *preci
         for (int64_t r = 0; r < METRIC_NUM_RECALLS; r++)
             for (int64_t k = 0; k < metric->num_classes; k++)
                 if (selected(selection.class_index, k))
-                    mean_add(&mean, precision[((t * METRIC_NUM_RECALLS + r) * metric->num_classes +
-                                               k) * settings->num_areas +
-                                              selection.area]);
+                    mean_add(&mean,
+                             precision[((t * METRIC_NUM_RECALLS + r) * metric->num_classes + k) *
+                                           settings->num_areas +
+                                       selection.area]);
     }
     return mean_value(&mean);
 }
@@ -59,11 +60,11 @@ static double average_recall(const struct metric *metric, int64_t class_index, i
     for (int64_t t = 0; t < settings->num_thresholds; t++)
         for (int64_t k = 0; k < metric->num_classes; k++)
             if (selected(class_index, k))
-                mean_add(&mean, metric->recall[((t * metric->num_classes + k) *
-                                                    settings->num_areas +
-                                                area) *
-                                                   METRIC_NUM_MAX_DETS +
-                                               max_dets_index]);
+                mean_add(
+                    &mean,
+                    metric->recall[((t * metric->num_classes + k) * settings->num_areas + area) *
+                                       METRIC_NUM_MAX_DETS +
+                                   max_dets_index]);
     return mean_value(&mean);
 }
 
@@ -133,8 +134,10 @@ static void print_line(struct output *out, bool is_recall, const char *threshold
 
 // One number of the row in percent; a dash where there is none.
 static void print_percent(struct output *out, double value, const char *end) {
-    if (value < 0) output_printf(out, "-%s", end);
-    else output_printf(out, "%.3f%s", 100 * value, end);
+    if (value < 0)
+        output_printf(out, "-%s", end);
+    else
+        output_printf(out, "%.3f%s", 100 * value, end);
 }
 
 void summary_print(const struct metric *metric, struct output *out) {
@@ -164,8 +167,10 @@ void summary_print(const struct metric *metric, struct output *out) {
 }
 
 static void print_cell(struct output *out, double value) {
-    if (value < 0) output_printf(out, " %7s", "-");
-    else output_printf(out, " %7.2f", 100 * value);
+    if (value < 0)
+        output_printf(out, " %7s", "-");
+    else
+        output_printf(out, " %7.2f", 100 * value);
 }
 
 void summary_print_classes(const struct metric *metric, struct output *out) {
@@ -177,8 +182,12 @@ void summary_print_classes(const struct metric *metric, struct output *out) {
         output_printf(out, "%8lld  %-24s %7lld %8lld %8lld", (long long)class->category_id,
                       class->name, (long long)class->num_images, (long long)class->num_objects,
                       (long long)class->num_results);
-        const double row[] = {s.ap,       s.ap50,      s.ap75,
-                              s.ap_small, s.ap_medium, s.ap_large,
+        const double row[] = {s.ap,
+                              s.ap50,
+                              s.ap75,
+                              s.ap_small,
+                              s.ap_medium,
+                              s.ap_large,
                               s.ar[METRIC_NUM_MAX_DETS - 1]};
         for (size_t i = 0; i < sizeof row / sizeof *row; i++)
             print_cell(out, row[i]);

@@ -36,7 +36,11 @@ int run_cases(int argc, char **argv, const struct test_case *cases) {
         num_run++;
         num_failed += num_failed_checks > 0;
         num_skipped += case_skipped;
-        printf("%-8s %s\n", num_failed_checks ? "FAILED" : case_skipped ? "skipped" : "ok", c->name);
+        printf("%-8s %s\n",
+               num_failed_checks ? "FAILED"
+               : case_skipped    ? "skipped"
+                                 : "ok",
+               c->name);
     }
     if (argc > 1 && strcmp(argv[1], "--list") == 0) return 0;
     if (num_run == 0) {
@@ -93,8 +97,8 @@ void expect_contains(const char *got, const char *part, const char *text, const 
            got ? got : "(null)", part);
 }
 
-void expect_status(enum status got, enum status expected, const struct error *err,
-                   const char *text, const char *file, int line) {
+void expect_status(enum status got, enum status expected, const struct error *err, const char *text,
+                   const char *file, int line) {
     if (got == expected) return;
     num_failed_checks++;
     printf("%s:%d: %s gives status %d, expected %d (%s)\n", file, line, text, (int)got,

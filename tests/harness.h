@@ -32,8 +32,8 @@ void expect_text(const char *got, const char *expected, const char *text, const 
                  int line);
 void expect_contains(const char *got, const char *part, const char *text, const char *file,
                      int line);
-void expect_status(enum status got, enum status expected, const struct error *err,
-                   const char *text, const char *file, int line);
+void expect_status(enum status got, enum status expected, const struct error *err, const char *text,
+                   const char *file, int line);
 
 // Ends the case as skipped, with a plain message; if all cases skip, CTest shows the test as such.
 __attribute__((noreturn)) void skip_case(const char *reason);

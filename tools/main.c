@@ -1,1 +1,60 @@
-int main(void) { return 0; }
+// gctmask: one program, one command for each task. The commands are listed in commands.def.
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/command.h"
+#include "tools/usage.h"
+
+static enum status run_command(struct invocation *invocation, struct error *err) {
+    if (invocation->help_wanted) {
+        usage_write_command(invocation->command, invocation->out);
+        return STATUS_OK;
+    }
+    return invocation->command->run(invocation, err);
+}
+
+static enum status run(int argc, char **argv, struct invocation *invocation, struct error *err) {
+    if (argc < 2) return error_set(err, STATUS_USAGE, "a command is missing");
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage_write_program(invocation->out);
+        return STATUS_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        output_text(invocation->out, "gctmask " GCTMASK_VERSION "\n");
+        return STATUS_OK;
+    }
+    const struct command *command = NULL;
+    TRY(command_find(argv[1], &command, err));
+    enum status status = command_parse(invocation, command, argc - 2, argv + 2, err);
+    if (status == STATUS_OK) status = run_command(invocation, err);
+    if (status != STATUS_OK) (void)error_prefix(err, "%s: ", command->name);
+    return status;
+}
+
+static void report(const struct invocation *invocation, const struct error *err) {
+    const struct command *command = invocation->command;
+    char hint[64] = "";
+    if (err->code == STATUS_USAGE)
+        snprintf(hint, sizeof hint, " (see gctmask %s%s--help)", command ? command->name : "",
+                 command ? " " : "");
+    log_message(&invocation->log, LOG_ERROR, "%s%s", err->message, hint);
+}
+
+int main(int argc, char **argv) {
+    struct arena arena;
+    struct output out;
+    struct error err = {0};
+    arena_init(&arena, 1 << 16, 0);
+    output_open_descriptor(&out, STDOUT_FILENO);
+    struct invocation invocation = {.arena = &arena, .out = &out};
+    invocation.log = (struct log){LOG_INFO, STDERR_FILENO};
+    enum status status = run(argc, argv, &invocation, &err);
+    // What was printed before a failure is flushed too; the first failure is the one reported.
+    enum status printed = output_finish(&out, status == STATUS_OK ? &err : NULL);
+    if (status == STATUS_OK) status = printed;
+    if (status != STATUS_OK) report(&invocation, &err);
+    output_discard(&out);
+    arena_destroy(&arena);
+    return status == STATUS_OK ? (int)invocation.outcome : (int)exit_code_of(status);
+}

@@ -27,15 +27,38 @@ static void expect_same(const char *text) {
 
 static void known_numbers(void) {
     const char *const numbers[] = {
-        "0", "-0", "0.0", "-0.0e5", "1", "9007199254740993", "9007199254740992",
-        "18446744073709551615", "18446744073709551616", "99999999999999999999", "0.1",
-        "0.30000000000000004", "123456789.123456789", "1e22", "1e23", "8.5e-23", "1e-27", "1e-28",
-        "2.2250738585072014e-308", "4.9e-324", "1e-400", "1.7976931348623157e308",
+        "0",
+        "-0",
+        "0.0",
+        "-0.0e5",
+        "1",
+        "9007199254740993",
+        "9007199254740992",
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999",
+        "0.1",
+        "0.30000000000000004",
+        "123456789.123456789",
+        "1e22",
+        "1e23",
+        "8.5e-23",
+        "1e-27",
+        "1e-28",
+        "2.2250738585072014e-308",
+        "4.9e-324",
+        "1e-400",
+        "1.7976931348623157e308",
         "0.000000000000000000000000000000000001",
         "0.1000000000000000055511151231257827021181583404541015625",
         "0.50000000000000005551115123125782702118158340454101562500000000000000000000001",
-        "100000000000000000000000000000000000000000000000000", "12345678", "123456789012345678901",
-        "0.00000000123456789012345678", "1E+2", "1e-0", "7.2057594037927933e16",
+        "100000000000000000000000000000000000000000000000000",
+        "12345678",
+        "123456789012345678901",
+        "0.00000000123456789012345678",
+        "1E+2",
+        "1e-0",
+        "7.2057594037927933e16",
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         expect_same(numbers[i]);
@@ -54,7 +77,8 @@ static void random_numbers(void) {
         // What files hold: scores and coordinates, with all the digits that Python prints or few.
         snprintf(text, sizeof text, "%.*f", (int)(bits % 19), random_between(&random, -5, 700));
         expect_same(text);
-        snprintf(text, sizeof text, "%.17g", random_uniform(&random) * pow(10, -(double)(bits % 9)));
+        snprintf(text, sizeof text, "%.17g",
+                 random_uniform(&random) * pow(10, -(double)(bits % 9)));
         expect_same(text);
     }
 }
@@ -72,8 +96,8 @@ static void halfway_numbers(void) {
 }
 
 static void malformed(void) {
-    const char *const texts[] = {"", "-", ".5", "5.", "01", "-01", "+1", "1e", "1e+", "e5", "1.e3",
-                                 "NaN", "Infinity", "-Infinity", "abc", "--1"};
+    const char *const texts[] = {"",    "-",  ".5",   "5.",  "01",       "-01",       "+1",  "1e",
+                                 "1e+", "e5", "1.e3", "NaN", "Infinity", "-Infinity", "abc", "--1"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct decimal number;
         EXPECT_INT(decimal_read(&number, texts[i], texts[i] + strlen(texts[i])), DECIMAL_MALFORMED);
@@ -96,10 +120,11 @@ static void stops_at_the_end(void) {
 }
 
 int main(int argc, char **argv) {
-    return run_cases(argc, argv, (struct test_case[]){{"known_numbers", known_numbers},
-                                                      {"random_numbers", random_numbers},
-                                                      {"halfway_numbers", halfway_numbers},
-                                                      {"malformed", malformed},
-                                                      {"stops_at_the_end", stops_at_the_end},
-                                                      {0}});
+    return run_cases(argc, argv,
+                     (struct test_case[]){{"known_numbers", known_numbers},
+                                          {"random_numbers", random_numbers},
+                                          {"halfway_numbers", halfway_numbers},
+                                          {"malformed", malformed},
+                                          {"stops_at_the_end", stops_at_the_end},
+                                          {0}});
 }

@@ -1,4 +1,5 @@
 // The JSON reader and writer: what RFC 8259 accepts and refuses, places in messages, round trips.
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,27 @@ static enum status skip_all(const char *text, int64_t size, struct error *err) {
 
 static void accepted(void) {
     const char *const texts[] = {
-        "null", "true", "false", " 1 ", "-0", "1e5", "\"\"", "[]", "{}", "[[]]", "[{}]", "{\"\":0}",
-        "[1,2,3]", "[1, [2, {\"a\": [3]}], \"x\"]", "{\"a\":1,\"a\":2}", "\t\r\n[ ]\n",
-        "\"\\u00e9\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\xC3\xA9\xF0\x9F\x98\x80\"",
-        "\"\\u0000\"", "[\"a\", \"bcdefghijklmnopqrstuvwxyz 0123456789\"]", "\"\x7F\"",
+        "null",
+        "true",
+        "false",
+        " 1 ",
+        "-0",
+        "1e5",
+        "\"\"",
+        "[]",
+        "{}",
+        "[[]]",
+        "[{}]",
+        "{\"\":0}",
+        "[1,2,3]",
+        "[1, [2, {\"a\": [3]}], \"x\"]",
+        "{\"a\":1,\"a\":2}",
+        "\t\r\n[ ]\n",
+        "\"\\u00e9\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+        "\"\xC3\xA9\xF0\x9F\x98\x80\"",
+        "\"\\u0000\"",
+        "[\"a\", \"bcdefghijklmnopqrstuvwxyz 0123456789\"]",
+        "\"\x7F\"",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct error err;
@@ -87,7 +105,8 @@ static void depth_is_limited(void) {
 
 // Every prefix of a document is an error, never a crash or an endless loop.
 static void prefixes(void) {
-    const char text[] = "{\"a\": [1.5e3, true, null, \"x\\u00e9\xC3\xA9\", {\"b\": []}], \"c\": -1}";
+    const char text[] =
+        "{\"a\": [1.5e3, true, null, \"x\\u00e9\xC3\xA9\", {\"b\": []}], \"c\": -1}";
     struct error err;
     for (int64_t size = 0; size < (int64_t)sizeof text - 1; size++)
         EXPECT_STATUS(skip_all(text, size, &err), STATUS_DATA, &err);
@@ -190,21 +209,36 @@ static void writes_what_it_should(void) {
     output_discard(&out);
 }
 
+// What is written reads back as the same bits.
+static void expect_survives(double value) {
+    struct output out;
+    struct json_writer w;
+    struct json_reader r;
+    struct error err;
+    output_open_memory(&out);
+    json_writer_init(&w, &out, 0);
+    json_write_double(&w, value);
+    json_reader_init(&r, out.data, out.size, "t", &err);
+    double read = json_double(&r);
+    EXPECT(memcmp(&read, &value, sizeof value) == 0);
+    EXPECT_NEAR(read, value, 0);
+    output_discard(&out);
+}
+
 static void doubles_survive(void) {
     struct random random = random_stream(3, 0);
     for (int i = 0; i < 20000; i++) {
         double value = random_normal(&random) * pow(10, (double)random_below(&random, 40) - 20);
-        struct output out;
-        struct json_writer w;
-        struct json_reader r;
-        struct error err;
-        output_open_memory(&out);
-        json_writer_init(&w, &out, 0);
-        json_write_double(&w, value);
-        json_reader_init(&r, out.data, out.size, "t", &err);
-        EXPECT_NEAR(json_double(&r), value, 0);
-        output_discard(&out);
+        expect_survives(value);
+        expect_survives(rint(value * 1000) / 1000);
+        expect_survives(rint(value));
     }
+    expect_survives(-0.0);
+    expect_survives(0.5);
+    expect_survives(-0.0625);
+    expect_survives(999999999999999.9);
+    expect_survives(DBL_MIN);
+    expect_survives(DBL_MAX);
 }
 
 int main(int argc, char **argv) {
