@@ -82,12 +82,39 @@ static const char *read_exponent(struct parts *parts, const char *at, const char
     return at;
 }
 
+static const uint64_t POWERS_OF_FIVE[MAX_DIVISOR_POWER + 1] = {UINT64_C(1),
+                                                               UINT64_C(5),
+                                                               UINT64_C(25),
+                                                               UINT64_C(125),
+                                                               UINT64_C(625),
+                                                               UINT64_C(3125),
+                                                               UINT64_C(15625),
+                                                               UINT64_C(78125),
+                                                               UINT64_C(390625),
+                                                               UINT64_C(1953125),
+                                                               UINT64_C(9765625),
+                                                               UINT64_C(48828125),
+                                                               UINT64_C(244140625),
+                                                               UINT64_C(1220703125),
+                                                               UINT64_C(6103515625),
+                                                               UINT64_C(30517578125),
+                                                               UINT64_C(152587890625),
+                                                               UINT64_C(762939453125),
+                                                               UINT64_C(3814697265625),
+                                                               UINT64_C(19073486328125),
+                                                               UINT64_C(95367431640625),
+                                                               UINT64_C(476837158203125),
+                                                               UINT64_C(2384185791015625),
+                                                               UINT64_C(11920928955078125),
+                                                               UINT64_C(59604644775390625),
+                                                               UINT64_C(298023223876953125),
+                                                               UINT64_C(1490116119384765625),
+                                                               UINT64_C(7450580596923828125)};
+
 // mantissa / 10^power, correctly rounded: one division of 128 by 64 bits. The quotient has at least
 // 62 bits, its lowest made sticky by the remainder, so that the conversion to double rounds once.
 static double divide_by_power(uint64_t mantissa, int power) {
-    uint64_t divisor = 1;
-    for (int i = 0; i < power; i++)
-        divisor *= 5;
+    uint64_t divisor = POWERS_OF_FIVE[power];
     int mantissa_shift = __builtin_clzll(mantissa);
     int divisor_shift = __builtin_clzll(divisor);
     uint128 numerator = (uint128)(mantissa << mantissa_shift) << 63;

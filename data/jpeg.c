@@ -28,8 +28,10 @@ struct jpeg_decoder {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     const struct image_reader *reader;
-    uint8_t *pixels;    // [height, width, 3]
-    bool ended;         // the decoder asked for bytes beyond the end of the file
+    uint8_t *pixels; // [height, width, 3]
+    bool ended;      // the decoder asked for bytes beyond the end of the file
+    bool header_done;
+    bool many_scans;    // progressive, or a scan for each component
     enum status status; // of the last step
 };
 
@@ -45,9 +47,9 @@ __attribute__((noreturn)) static void escape(struct jpeg_decoder *decoder, enum 
 __attribute__((noreturn)) static void escape_truncated(struct jpeg_decoder *decoder) {
     const struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
     const struct image_reader *reader = decoder->reader;
-    if (jpeg->input_scan_number == 0)
+    if (!decoder->header_done)
         escape(decoder, image_fail(reader, IMAGE_FAULT_CORRUPT, "JPEG ends inside its header"));
-    if (jpeg_has_multiple_scans(&decoder->jpeg))
+    if (decoder->many_scans)
         escape(decoder, image_fail(reader, IMAGE_FAULT_CORRUPT,
                                    "JPEG ends after %lld %% of the rows of scan %d",
                                    100LL * jpeg->input_iMCU_row / jpeg->total_iMCU_rows,
@@ -176,6 +178,8 @@ static void read_header(struct jpeg_decoder *decoder) {
     jpeg->progress = &decoder->progress;
     jpeg_save_markers(jpeg, EXIF_MARKER, MAX_MARKER_BYTES);
     (void)jpeg_read_header(jpeg, TRUE);
+    decoder->header_done = true;
+    decoder->many_scans = jpeg_has_multiple_scans(jpeg);
 
     struct image_info *info = decoder->reader->info;
     info->stored_width = (int32_t)jpeg->image_width;
@@ -188,7 +192,7 @@ static void read_header(struct jpeg_decoder *decoder) {
 // Of several scans whole ones may be missing, and the arithmetic decoder takes zeros for what is
 // missing; so such files need their end marker.
 static void check_end(struct jpeg_decoder *decoder) {
-    bool can_hide_loss = decoder->jpeg.arith_code || jpeg_has_multiple_scans(&decoder->jpeg);
+    bool can_hide_loss = decoder->jpeg.arith_code || decoder->many_scans;
     if (decoder->ended && can_hide_loss) escape_truncated(decoder);
 }
 

@@ -26,8 +26,16 @@ struct coco_category shape_category(enum shape_kind kind) {
         .id = 1 + (int64_t)kind, .name = shape_name(kind), .supercategory = "shape"};
 }
 
-struct random scene_random(const struct scene *scene, enum scene_use use) {
-    return random_stream(scene->seed, scene->number << SCENE_USE_BITS | (uint64_t)use);
+struct random scene_random(uint64_t seed, uint64_t number, enum scene_use use) {
+    return random_stream(seed, number << SCENE_USE_BITS | (uint64_t)use);
+}
+
+void scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int32_t max_side,
+                     int32_t *width, int32_t *height) {
+    CHECK(min_side >= SCENE_MIN_SIDE && min_side <= max_side && max_side <= SCENE_MAX_SIDE);
+    struct random random = scene_random(seed, number, SCENE_SIZING);
+    *width = min_side + (int32_t)random_below(&random, max_side - min_side + 1);
+    *height = min_side + (int32_t)random_below(&random, max_side - min_side + 1);
 }
 
 // ---- Colours ----
@@ -227,7 +235,7 @@ enum status scene_compose(struct scene *scene, uint64_t seed, uint64_t number, i
     CHECK(width >= SCENE_MIN_SIDE && width <= SCENE_MAX_SIDE);
     CHECK(height >= SCENE_MIN_SIDE && height <= SCENE_MAX_SIDE);
     *scene = (struct scene){.width = width, .height = height, .seed = seed, .number = number};
-    struct random random = scene_random(scene, SCENE_COMPOSING);
+    struct random random = scene_random(seed, number, SCENE_COMPOSING);
     int64_t num_pixels = (int64_t)width * height;
     struct composer c = {
         .scene = scene,

@@ -79,6 +79,10 @@ struct scene {
 // The class ids of the labels are 1 + enum shape_kind.
 struct coco_category shape_category(enum shape_kind kind);
 
+// A size for a scene, each side drawn evenly from min_side..max_side.
+void scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int32_t max_side,
+                     int32_t *width, int32_t *height);
+
 // Scene number (below 2^60) of the sequence that belongs to seed. Sides lie in
 // SCENE_MIN_SIDE..SCENE_MAX_SIDE.
 MUST_CHECK enum status scene_compose(struct scene *scene, uint64_t seed, uint64_t number,

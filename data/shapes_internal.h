@@ -6,7 +6,7 @@
 
 // What random numbers are drawn for. Each use has a stream of its own, so that the picture does not
 // change when, say, labelling draws one number more.
-enum scene_use { SCENE_COMPOSING, SCENE_LABELLING, SCENE_GUESSING };
+enum scene_use { SCENE_COMPOSING, SCENE_LABELLING, SCENE_GUESSING, SCENE_SIZING };
 enum { SCENE_USE_BITS = 2 };
 
-struct random scene_random(const struct scene *scene, enum scene_use use);
+struct random scene_random(uint64_t seed, uint64_t number, enum scene_use use);

@@ -71,7 +71,7 @@ static enum status label_object(const struct scene *scene, int index, struct ran
 
 enum status scene_label(const struct scene *scene, struct coco_annotation **labels, int64_t *count,
                         struct arena *arena, struct error *err) {
-    struct random random = scene_random(scene, SCENE_LABELLING);
+    struct random random = scene_random(scene->seed, scene->number, SCENE_LABELLING);
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     *count = 0;
     *labels = arena_alloc(arena, scene->num_objects, sizeof **labels);
@@ -173,7 +173,7 @@ enum status scene_guess(const struct scene *scene, double quality, struct coco_a
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     struct guesser g = {
         .scene = scene,
-        .random = scene_random(scene, SCENE_GUESSING),
+        .random = scene_random(scene->seed, scene->number, SCENE_GUESSING),
         .sloppiness = 1 - quality,
         .mask = arena_alloc(arena, num_pixels, 1),
         .guesses = arena_alloc(arena, MAX_GUESSES, sizeof *g.guesses),

@@ -60,9 +60,8 @@ enum status overlap_check(struct result_rules *rules, const struct coco_set *tru
 // ---- Masks ----
 
 static enum status truth_mask(struct rle *mask, const struct coco_annotation *annotation,
-                              const struct coco_set *truth, struct arena *arena,
-                              struct error *err) {
-    const struct coco_image *image = coco_find_image(truth, annotation->image_id);
+                              const struct coco_image *image, const struct coco_set *truth,
+                              struct arena *arena, struct error *err) {
     enum status status =
         coco_segment_to_rle(mask, &annotation->segment, image->height, image->width, arena, err);
     if (status == STATUS_OK) return STATUS_OK;
@@ -70,9 +69,8 @@ static enum status truth_mask(struct rle *mask, const struct coco_annotation *an
 }
 
 static enum status result_mask(struct rle *mask, const struct coco_annotation *result,
-                               const struct coco_set *truth, const struct coco_set *results,
+                               const struct coco_image *image, const struct coco_set *results,
                                struct arena *arena, struct error *err) {
-    const struct coco_image *image = coco_find_image(truth, result->image_id);
     enum status status = STATUS_OK;
     if (result->segment.kind == SEGMENT_NONE) {
         // parity: a result without a mask is judged by its box's.
@@ -91,21 +89,27 @@ static enum status result_mask(struct rle *mask, const struct coco_annotation *r
     return error_prefix(err, "%s: result %lld: ", results->path, (long long)result->id - 1);
 }
 
+static const struct coco_image *image_of(const struct cells *cells, const struct cell *cell,
+                                         const struct coco_set *truth) {
+    return coco_find_image(truth, cells->image_ids[cell->image]);
+}
+
 // Decodes all masks of the cell into the scratch arena.
 static enum status decode_masks(struct rle **truths, struct rle **found,
                                 struct overlap_scratch *scratch, const struct cells *cells,
                                 const struct cell *cell, const struct coco_set *truth,
                                 const struct coco_set *results) {
     struct error *err = &scratch->err;
+    const struct coco_image *image = image_of(cells, cell, truth);
     *truths = arena_alloc(&scratch->arena, cell->num_truths, sizeof **truths);
     *found = arena_alloc(&scratch->arena, cell->num_results, sizeof **found);
     if (!*truths || !*found) return error_memory(err, "masks", cell->num_results);
     for (int64_t i = 0; i < cell->num_truths; i++)
         TRY(truth_mask(&(*truths)[i], &truth->annotations[cells->truths[cell->truth_begin + i]],
-                       truth, &scratch->arena, err));
+                       image, truth, &scratch->arena, err));
     for (int64_t i = 0; i < cell->num_results; i++)
         TRY(result_mask(&(*found)[i], &results->annotations[cells->results[cell->result_begin + i]],
-                        truth, results, &scratch->arena, err));
+                        image, results, &scratch->arena, err));
     return STATUS_OK;
 }
 
@@ -136,7 +140,8 @@ static enum status compute_boxes(struct overlap_scratch *scratch, double *areas,
         areas[i] = result->box.width * result->box.height;
         if (rules->area_from_box) continue;
         struct rle mask;
-        TRY(result_mask(&mask, result, truth, results, &scratch->arena, &scratch->err));
+        TRY(result_mask(&mask, result, image_of(cells, cell, truth), results, &scratch->arena,
+                        &scratch->err));
         areas[i] = (double)rle_area(&mask);
         if (!result->has_box) boxes[i] = rle_box(&mask);
     }

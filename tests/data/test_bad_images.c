@@ -102,6 +102,13 @@ static struct bytes jpeg_marker_only(void) {
     return copy_bytes("\xff\xd8\xff", 3);
 }
 
+// Complete up to a table that is longer than the file.
+static struct bytes jpeg_ends_in_a_table(void) {
+    struct bytes jpeg = base_jpeg();
+    jpeg.size = find_marker(jpeg, SOS) - 20;
+    return jpeg;
+}
+
 static struct bytes jpeg_without_tables(void) {
     struct bytes jpeg = base_jpeg();
     jpeg.data[find_marker(jpeg, 0xc4) + 1] = 0xec; // a frame of a video: the usual table holds
@@ -273,6 +280,7 @@ static const struct bad_image {
 } bad_images[] = {
     {"JPEG header only", jpeg_header_only, IMAGE_FAULT_CORRUPT, "ends inside its header"},
     {"JPEG marker only", jpeg_marker_only, IMAGE_FAULT_CORRUPT, "ends inside its header"},
+    {"JPEG ends in a table", jpeg_ends_in_a_table, IMAGE_FAULT_CORRUPT, "ends inside its header"},
     {"JPEG without tables", jpeg_without_tables, IMAGE_FAULT_NONE, ""},
     {"JPEG no width", jpeg_no_width, IMAGE_FAULT_EMPTY, "no pixels (0 x 61)"},
     {"JPEG no height", jpeg_no_height, IMAGE_FAULT_EMPTY, "no pixels (93 x 0)"},
