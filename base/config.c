@@ -189,7 +189,7 @@ static enum status apply_items(struct options *options, const cJSON *root, const
 static enum status apply(struct options *options, const cJSON *root, const char *file,
                          struct error *err) {
     enum status status = apply_items(options, root, file, err);
-    if (status != STATUS_OK) (void)error_prefix(err, "%s: ", file);
+    if (status != STATUS_OK) error_prefix(err, "%s: ", file);
     return status;
 }
 
@@ -263,7 +263,7 @@ static enum status add_base(struct chain *chain, const struct layer *layer, cons
     const char *path = "";
     enum status status = base_path(layer, base, arena, &path, err);
     if (status == STATUS_OK) status = add_layer(chain, path, arena, err);
-    if (status != STATUS_OK) (void)error_prefix(err, "%s: base: ", layer->path);
+    if (status != STATUS_OK) error_prefix(err, "%s: base: ", layer->path);
     return status;
 }
 

@@ -18,8 +18,8 @@ enum status error_set(struct error *err, enum status code, const char *format, .
     return code;
 }
 
-enum status error_prefix(struct error *err, const char *format, ...) {
-    if (!err) return STATUS_INTERNAL;
+void error_prefix(struct error *err, const char *format, ...) {
+    if (!err) return;
     char text[ERROR_MESSAGE_BYTES];
     va_list args;
     va_start(args, format);
@@ -30,7 +30,6 @@ enum status error_prefix(struct error *err, const char *format, ...) {
         total += snprintf(text + prefix, sizeof text - (size_t)prefix, "%s", err->message);
     cut_mark(text, total);
     memcpy(err->message, text, sizeof text);
-    return err->code;
 }
 
 enum status error_memory(struct error *err, const char *what, long long bytes) {

@@ -48,8 +48,8 @@ struct error {
 enum status error_set(struct error *err, enum status code, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-// Puts context in front of the message that err holds ("configs/r50.json: ..."). Returns err's code.
-enum status error_prefix(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
+// Puts context in front of the message that err (which may be NULL) holds: "configs/r50.json: ...".
+void error_prefix(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // STATUS_MEMORY with a uniform sentence: what could not get how many bytes.
 enum status error_memory(struct error *err, const char *what, long long bytes);

@@ -80,26 +80,3 @@ void rle_write_string(const struct rle *rle, struct output *out);
 MUST_CHECK enum status rle_from_counts(struct rle *rle, const int64_t *counts, int64_t num_counts,
                                        int32_t height, int32_t width, struct arena *arena,
                                        struct error *err);
-
-// A mask made ready for many intersections: its bits, and with each 64 of them how many were set
-// before, so that the number of pixels set before any position is one lookup. It spans only the
-// pixels between the first and the last one set.
-struct bit_block {
-    uint64_t bits;   // lowest bit first, in reading order (down the columns)
-    uint64_t before; // pixels set in earlier blocks
-};
-
-struct bit_mask {
-    int32_t height;
-    int32_t width;
-    int64_t begin;                  // position of the first pixel set
-    int64_t size;                   // from there to the last pixel set; 0 for an empty mask
-    const struct bit_block *blocks; // size / 64 + 1
-};
-
-// Takes a quarter byte of the arena for each pixel between the first and the last one set.
-MUST_CHECK enum status bit_mask_build(struct bit_mask *mask, const struct rle *rle,
-                                      struct arena *arena, struct error *err);
-
-// Pixels set in both, of the same size: rle_intersection_area in two lookups for each run of ones.
-int64_t bit_mask_count_under(const struct bit_mask *mask, const struct rle *rle);

@@ -14,8 +14,8 @@ static const double square_half = 0.70;
 static const double star_inner = 0.46;
 static const double cross_half_length = 0.94;
 static const double cross_half_width = 0.30;
-static const double crescent_bite_radius = 0.80;
-static const double crescent_bite_offset = 0.46;
+static const double crescent_bite_radius = 0.94;
+static const double crescent_bite_offset = 0.56;
 static const double bar_half_width = 0.04;
 static const double corner_rounding = 0.05;
 

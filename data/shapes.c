@@ -175,7 +175,7 @@ static void add_object(struct composer *c) {
     struct random *random = c->random;
     struct outline *outline = &c->outlines[c->num_outlines];
     const double smallest = fmax(0.07 * c->shorter_side, 6);
-    const double largest = 0.30 * c->shorter_side;
+    const double largest = 0.34 * c->shorter_side;
     for (int attempt = 0; attempt < PLACING_TRIES; attempt++) {
         struct shape shape = {.kind = (enum shape_kind)random_below(random, NUM_SHAPE_CLASSES)};
         shape.radius = smallest * pow(largest / smallest, random_uniform(random));
@@ -251,7 +251,7 @@ enum status scene_compose(struct scene *scene, uint64_t seed, uint64_t number, i
     scene->backdrop = draw_backdrop(c.random, c.hue, width < height ? width : height);
     if (random_uniform(c.random) < empty_share) return STATUS_OK;
     if (random_uniform(c.random) < crowd_share) add_crowd(&c);
-    int64_t num_objects = 1 + random_below(c.random, MAX_ORDINARY_OBJECTS);
+    int64_t num_objects = 2 + random_below(c.random, MAX_ORDINARY_OBJECTS - 1);
     for (int64_t i = 0; i < num_objects; i++)
         add_object(&c);
     if (random_uniform(c.random) < bar_share) add_bar(&c);

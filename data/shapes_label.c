@@ -107,8 +107,11 @@ static enum status add_guess(struct guesser *g, const struct shape *shape, int l
     const double score_steps = 10000; // four decimals are plenty
     const struct scene *scene = g->scene;
     struct outline outline = outline_make(shape);
-    for (int y = 0; y < scene->height; y++)
-        for (int x = 0; x < scene->width; x++) {
+    memset(g->mask, 0, (size_t)scene->height * (size_t)scene->width);
+    int top = (int)fmax(floor(shape->y - shape->radius - 1), 0);
+    int left = (int)fmax(floor(shape->x - shape->radius - 1), 0);
+    for (int y = top; y < scene->height && y <= shape->y + shape->radius; y++)
+        for (int x = left; x < scene->width && x <= shape->x + shape->radius; x++) {
             int64_t i = (int64_t)y * scene->width + x;
             g->mask[i] =
                 scene->owner[i] <= layer && outline_distance(&outline, x + 0.5, y + 0.5) < 0;

@@ -64,8 +64,9 @@ static enum status truth_mask(struct rle *mask, const struct coco_annotation *an
                               struct arena *arena, struct error *err) {
     enum status status =
         coco_segment_to_rle(mask, &annotation->segment, image->height, image->width, arena, err);
-    if (status == STATUS_OK) return STATUS_OK;
-    return error_prefix(err, "%s: annotation id %lld: ", truth->path, (long long)annotation->id);
+    if (status != STATUS_OK)
+        error_prefix(err, "%s: annotation id %lld: ", truth->path, (long long)annotation->id);
+    return status;
 }
 
 static enum status result_mask(struct rle *mask, const struct coco_annotation *result,
@@ -85,8 +86,9 @@ static enum status result_mask(struct rle *mask, const struct coco_annotation *r
         status =
             coco_segment_to_rle(mask, &result->segment, image->height, image->width, arena, err);
     }
-    if (status == STATUS_OK) return STATUS_OK;
-    return error_prefix(err, "%s: result %lld: ", results->path, (long long)result->id - 1);
+    if (status != STATUS_OK)
+        error_prefix(err, "%s: result %lld: ", results->path, (long long)result->id - 1);
+    return status;
 }
 
 static const struct coco_image *image_of(const struct cells *cells, const struct cell *cell,
@@ -170,13 +172,10 @@ static double ratio(int64_t intersection, int64_t found_area, int64_t truth_area
 }
 
 // Fills one column of ious: all results of the cell against one truth.
-static enum status compare_with_truth(double *ious, int64_t stride, const struct rle *found,
-                                      const struct measured *sizes, int64_t num_found,
-                                      const struct rle *truth, bool crowd, struct arena *arena,
-                                      struct error *err) {
+static void compare_with_truth(double *ious, int64_t stride, const struct rle *found,
+                               const struct measured *sizes, int64_t num_found,
+                               const struct rle *truth, bool crowd) {
     struct measured size = measure(truth);
-    struct bit_mask bits;
-    TRY(bit_mask_build(&bits, truth, arena, err));
     for (int64_t r = 0; r < num_found; r++) {
         bool same_size = found[r].height == truth->height && found[r].width == truth->width;
         bool apart = sizes[r].end <= size.begin || size.end <= sizes[r].begin;
@@ -186,9 +185,8 @@ static enum status compare_with_truth(double *ious, int64_t stride, const struct
             ious[r * stride] = 0;
         else
             ious[r * stride] =
-                ratio(bit_mask_count_under(&bits, &found[r]), sizes[r].area, size.area, crowd);
+                ratio(rle_intersection_area(&found[r], truth), sizes[r].area, size.area, crowd);
     }
-    return STATUS_OK;
 }
 
 static enum status compute_masks(struct overlap_scratch *scratch, double *areas,
@@ -211,8 +209,8 @@ static enum status compute_masks(struct overlap_scratch *scratch, double *areas,
     }
     for (int64_t t = 0; t < cell->num_truths && cell->num_results > 0; t++) {
         crowds[t] = truth->annotations[cells->truths[cell->truth_begin + t]].is_crowd;
-        TRY(compare_with_truth(scratch->ious + t, cell->num_truths, found, sizes, cell->num_results,
-                               &truths[t], crowds[t], arena, &scratch->err));
+        compare_with_truth(scratch->ious + t, cell->num_truths, found, sizes, cell->num_results,
+                           &truths[t], crowds[t]);
     }
     if (settings->iou != IOU_BOUNDARY) return STATUS_OK;
     return boundary_lower_ious(scratch->ious, found, cell->num_results, truths, crowds,

@@ -110,7 +110,7 @@ static enum status parse_option(struct parser *parser, const char *word, struct 
     if (row->kind == OPTION_BOOL && !written.value) written.value = "true";
     TRY(take_value(parser, row, &written, err));
     enum status status = options_set_text(owner, row->name, written.value, COMMAND_LINE, err);
-    if (status != STATUS_OK) (void)error_prefix(err, "--");
+    if (status != STATUS_OK) error_prefix(err, "--");
     return status;
 }
 

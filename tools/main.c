@@ -28,7 +28,7 @@ static enum status run(int argc, char **argv, struct invocation *invocation, str
     TRY(command_find(argv[1], &command, err));
     enum status status = command_parse(invocation, command, argc - 2, argv + 2, err);
     if (status == STATUS_OK) status = run_command(invocation, err);
-    if (status != STATUS_OK) (void)error_prefix(err, "%s: ", command->name);
+    if (status != STATUS_OK) error_prefix(err, "%s: ", command->name);
     return status;
 }
 

@@ -7,17 +7,17 @@ static void set_and_prefix(void) {
     EXPECT_INT(error_set(&err, STATUS_DATA, "line %d: found %s", 3, "nothing"), STATUS_DATA);
     EXPECT_INT(err.code, STATUS_DATA);
     EXPECT_TEXT(err.message, "line 3: found nothing");
-    EXPECT_INT(error_prefix(&err, "%s: ", "a.json"), STATUS_DATA);
+    error_prefix(&err, "%s: ", "a.json");
     EXPECT_TEXT(err.message, "a.json: line 3: found nothing");
     // A message may be its own prefix.
-    EXPECT_INT(error_prefix(&err, "%.6s ", err.message), STATUS_DATA);
+    error_prefix(&err, "%.6s ", err.message);
     EXPECT_TEXT(err.message, "a.json a.json: line 3: found nothing");
 }
 
 static void no_error_wanted(void) {
     EXPECT_INT(error_set(NULL, STATUS_NO_INPUT, "%s", "gone"), STATUS_NO_INPUT);
     EXPECT_INT(error_memory(NULL, "a mask", 5), STATUS_MEMORY);
-    EXPECT(error_prefix(NULL, "%s", "x") != STATUS_OK);
+    error_prefix(NULL, "%s", "x");
 }
 
 static void memory(void) {
@@ -42,12 +42,12 @@ static void long_messages_are_cut(void) {
 
     (void)error_set(&err, STATUS_DATA, "short");
     text[ERROR_MESSAGE_BYTES - 3] = '\0';
-    (void)error_prefix(&err, "%s", text);
+    error_prefix(&err, "%s", text);
     EXPECT_INT((int64_t)strlen(err.message), ERROR_MESSAGE_BYTES - 1);
     EXPECT_TEXT(err.message + ERROR_MESSAGE_BYTES - 6, "aa...");
     text[sizeof text - 1] = '\0';
     memset(text, 'b', sizeof text - 1);
-    (void)error_prefix(&err, "%s", text);
+    error_prefix(&err, "%s", text);
     EXPECT_TEXT(err.message + ERROR_MESSAGE_BYTES - 6, "bb...");
 }
 

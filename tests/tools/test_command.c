@@ -10,48 +10,7 @@
 
 #include "base/file_view.h"
 #include "tests/harness.h"
-
-// What a run printed, cut at the size of the buffers.
-static char standard_output[32768];
-static char standard_error[32768];
-
-static void read_whole(const char *path, char *buffer, size_t size) {
-    FILE *file = fopen(path, "r");
-    REQUIRE(file);
-    size_t count = fread(buffer, 1, size - 1, file);
-    buffer[count] = '\0';
-    fclose(file);
-}
-
-static const char *scratch_path(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", scratch_folder(), name);
-    return path;
-}
-
-// Runs a line of bash, in which gctmask is the program; returns its exit code.
-static int run(const char *line) {
-    char script[4096];
-    snprintf(script, sizeof script, "gctmask() { '%s' \"$@\"; }\n%s", GCTMASK, line);
-    char *const argv[] = {"bash", "--norc", "-c", script, NULL};
-    char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, scratch_path("out"), O_WRONLY | O_CREAT | O_TRUNC,
-                                     0600);
-    posix_spawn_file_actions_addopen(&actions, 2, scratch_path("err"), O_WRONLY | O_CREAT | O_TRUNC,
-                                     0600);
-    pid_t child = 0;
-    int code = posix_spawnp(&child, "bash", &actions, NULL, argv, environment);
-    posix_spawn_file_actions_destroy(&actions);
-    if (code != 0) skip_case("bash is not installed");
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    read_whole(scratch_path("out"), standard_output, sizeof standard_output);
-    read_whole(scratch_path("err"), standard_error, sizeof standard_error);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
+#include "tests/program.h"
 
 struct expectation {
     const char *line;
@@ -71,11 +30,11 @@ static void expect_part(const char *got, const char *part, const char *line) {
 
 static void expect_all(const struct expectation *cases) {
     for (const struct expectation *c = cases; c->line; c++) {
-        int code = run(c->line);
+        int code = run_program(c->line);
         if (code != c->code) printf("%s\n", c->line);
         EXPECT_INT(code, c->code);
-        expect_part(standard_output, c->out, c->line);
-        expect_part(standard_error, c->err, c->line);
+        expect_part(program_output, c->out, c->line);
+        expect_part(program_errors, c->err, c->line);
     }
 }
 
@@ -96,11 +55,12 @@ static void help(void) {
 }
 
 static void help_fits_the_screen(void) {
-    EXPECT_INT(run("for c in eval man completion help; do gctmask $c --help; done |"
+    EXPECT_INT(run_program(
+                   "for c in eval man completion help; do gctmask $c --help; done |"
                    " grep -v '^  gctmask' | awk 'length > 80 && / /{n++; print} END {exit n > 1}'"),
                0);
-    EXPECT_INT(run("gctmask --help | grep -q '.\\{81\\}'"), 1);
-    EXPECT_INT(run("for c in '' eval man; do gctmask $c --help; done | grep -q ' $'"), 1);
+    EXPECT_INT(run_program("gctmask --help | grep -q '.\\{81\\}'"), 1);
+    EXPECT_INT(run_program("for c in '' eval man; do gctmask $c --help; done | grep -q ' $'"), 1);
 }
 
 static void unknown_words(void) {
@@ -194,8 +154,8 @@ static void completion(void) {
         {"gctmask help comp", "completion\n"},
         {"gctmask frobnicate --x", "\n"},
     };
-    EXPECT_INT(run("bash -n <(gctmask completion)"), 0);
-    EXPECT_TEXT(standard_error, "");
+    EXPECT_INT(run_program("bash -n <(gctmask completion)"), 0);
+    EXPECT_TEXT(program_errors, "");
     char folder[256];
     snprintf(folder, sizeof folder, "%s", scratch_path("completion"));
     REQUIRE(mkdir(folder, 0777) == 0);
@@ -205,24 +165,25 @@ static void completion(void) {
                  "cd '%s' && mkdir -p folder && touch 'file one' && %s complete_line %s |"
                  " sed 's/file one/file\\\\ one/'",
                  folder, complete, cases[i].words);
-        EXPECT_INT(run(line), 0);
-        EXPECT_TEXT(standard_output, cases[i].completed);
-        EXPECT_TEXT(standard_error, "");
+        EXPECT_INT(run_program(line), 0);
+        EXPECT_TEXT(program_output, cases[i].completed);
+        EXPECT_TEXT(program_errors, "");
     }
 }
 
 // Tab, as an interactive shell does it: readline expands the line and bash runs what comes out.
 static void completion_in_a_terminal(void) {
-    if (run("command -v script") != 0) skip_case("script(1) is not installed");
+    if (run_program("command -v script") != 0) skip_case("script(1) is not installed");
     EXPECT_INT(
-        run("dir=$(mktemp -d) && printf '#!/bin/sh\\necho \"called: $*\"\\n' >$dir/gctmask &&"
+        run_program(
+            "dir=$(mktemp -d) && printf '#!/bin/sh\\necho \"called: $*\"\\n' >$dir/gctmask &&"
             " chmod +x $dir/gctmask && gctmask completion >$dir/completion &&"
             " printf 'PS1=; PATH=%s:$PATH; source %s/completion\\n"
             "gctmask ev\\t--classw\\t\\nexit\\n' $dir $dir |"
             " TERM=dumb script -qec 'bash --norc --noprofile -i' /dev/null | tr -d '\\r';"
             " rm -r $dir"),
         0);
-    EXPECT_CONTAINS(standard_output, "called: eval --classwise");
+    EXPECT_CONTAINS(program_output, "called: eval --classwise");
 }
 
 static void manual_pages(void) {
@@ -238,15 +199,15 @@ static void manual_pages(void) {
 }
 
 static void manual_pages_render_without_warnings(void) {
-    if (run("command -v groff") != 0) skip_case("groff is not installed");
+    if (run_program("command -v groff") != 0) skip_case("groff is not installed");
     for (const char *const *name = (const char *const[]){"", "eval", "man", "completion", NULL};
          *name; name++) {
         char line[256];
         snprintf(line, sizeof line, "gctmask man %s | groff -man -Tascii -P-cbou -ww | head -20",
                  *name);
-        EXPECT_INT(run(line), 0);
-        EXPECT_TEXT(standard_error, "");
-        EXPECT_CONTAINS(standard_output, "NAME");
+        EXPECT_INT(run_program(line), 0);
+        EXPECT_TEXT(program_errors, "");
+        EXPECT_CONTAINS(program_output, "NAME");
     }
 }
 
