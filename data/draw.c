@@ -84,6 +84,12 @@ static uint8_t mix(uint8_t under, uint8_t over, int opacity) {
     return (uint8_t)((under * (256 - opacity) + over * opacity + 128) >> 8);
 }
 
+static void mix_pixel(uint8_t *pixel, struct color color, int opacity) {
+    pixel[0] = mix(pixel[0], color.red, opacity);
+    pixel[1] = mix(pixel[1], color.green, opacity);
+    pixel[2] = mix(pixel[2], color.blue, opacity);
+}
+
 // A walk over the set pixels of a mask, which is stored by columns.
 struct mask_walk {
     const struct rle *mask;
@@ -108,11 +114,13 @@ void draw_mask(struct image *image, const struct rle *mask, struct color color, 
     int64_t position;
     int64_t end;
     while (next_set_run(&walk, &position, &end)) {
-        for (; position < end; position++) {
-            uint8_t *pixel = pixel_at(image, position / mask->height, position % mask->height);
-            pixel[0] = mix(pixel[0], color.red, opacity);
-            pixel[1] = mix(pixel[1], color.green, opacity);
-            pixel[2] = mix(pixel[2], color.blue, opacity);
+        while (position < end) {
+            int64_t x = position / mask->height;
+            int64_t y = position % mask->height;
+            int64_t end_y = clamp(y + end - position, 0, mask->height);
+            position += end_y - y;
+            for (; y < end_y; y++)
+                mix_pixel(pixel_at(image, x, y), color, opacity);
         }
     }
 }

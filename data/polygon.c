@@ -152,7 +152,7 @@ static int compare_positions(const void *a, const void *b) {
     return (first > second) - (first < second);
 }
 
-// Nearly all columns of nearly all polygons have two changes.
+// Few columns of few polygons have more than a handful of changes.
 static void sort_positions(uint32_t *positions, int64_t count) {
     enum { FEW = 16 };
     if (count > FEW) {
@@ -166,6 +166,14 @@ static void sort_positions(uint32_t *positions, int64_t count) {
             positions[place] = positions[place - 1];
         positions[place] = position;
     }
+}
+
+// Nearly all columns of nearly all polygons have two changes.
+static void sort_pair(uint32_t *positions) {
+    uint32_t first = positions[0];
+    uint32_t second = positions[1];
+    positions[0] = first < second ? first : second;
+    positions[1] = first < second ? second : first;
 }
 
 // Makes room for each column's changes: how many edges begin to cross at a column, and cease to,
@@ -195,7 +203,10 @@ static int64_t order_changes(const struct cursors *cursors, int64_t num_columns,
     int64_t count = 0;
     for (int64_t column = 0; column < num_columns; column++) {
         int64_t end = cursors->next[column]; // all places are taken now
-        sort_positions(changes + begin, end - begin);
+        if (end - begin == 2)
+            sort_pair(changes + begin);
+        else
+            sort_positions(changes + begin, end - begin);
         for (int64_t i = begin; i < end; i++)
             count = rle_push_change(changes, count, changes[i]);
         begin = end;

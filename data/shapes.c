@@ -26,14 +26,14 @@ struct coco_category shape_category(enum shape_kind kind) {
         .id = 1 + (int64_t)kind, .name = shape_name(kind), .supercategory = "shape"};
 }
 
-struct random scene_random(uint64_t seed, uint64_t number, enum scene_use use) {
+struct random shape_scene_random(uint64_t seed, uint64_t number, enum scene_use use) {
     return random_stream(seed, number << SCENE_USE_BITS | (uint64_t)use);
 }
 
-void scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int32_t max_side,
-                     int32_t *width, int32_t *height) {
+void shape_scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int32_t max_side,
+                           int32_t *width, int32_t *height) {
     CHECK(min_side >= SCENE_MIN_SIDE && min_side <= max_side && max_side <= SCENE_MAX_SIDE);
-    struct random random = scene_random(seed, number, SCENE_SIZING);
+    struct random random = shape_scene_random(seed, number, SCENE_SIZING);
     *width = min_side + (int32_t)random_below(&random, max_side - min_side + 1);
     *height = min_side + (int32_t)random_below(&random, max_side - min_side + 1);
 }
@@ -91,7 +91,7 @@ static struct surface draw_surface(struct random *random, double backdrop_hue, d
 // ---- Placing ----
 
 // Marks in stamp the pixels whose centres the object covers; returns their number.
-static int64_t stamp_object(const struct scene *scene, const struct scene_object *object,
+static int64_t stamp_object(const struct shape_scene *scene, const struct shape_object *object,
                             uint8_t *stamp) {
     int64_t count = 0;
     for (int64_t i = 0; i < object->num_outlines; i++) {
@@ -110,14 +110,14 @@ static int64_t stamp_object(const struct scene *scene, const struct scene_object
     return count;
 }
 
-static bool is_labelled(const struct scene_object *object) {
+static bool is_labelled(const struct shape_object *object) {
     return object->kind < NUM_SHAPE_CLASSES;
 }
 
 // Whether every labelled object below stays visible enough once the stamped pixels are covered.
-static bool leaves_others_visible(const struct scene *scene, const int64_t *hidden) {
+static bool leaves_others_visible(const struct shape_scene *scene, const int64_t *hidden) {
     for (int i = 0; i < scene->num_objects; i++) {
-        const struct scene_object *below = &scene->objects[i];
+        const struct shape_object *below = &scene->objects[i];
         double needed = fmax(MIN_VISIBLE_PIXELS, min_visible_share * (double)below->num_pixels);
         if (hidden[i] && is_labelled(below) && (double)(below->num_visible - hidden[i]) < needed)
             return false;
@@ -126,7 +126,7 @@ static bool leaves_others_visible(const struct scene *scene, const int64_t *hidd
 }
 
 // Puts the object on top of the scene, unless too little of something would be seen.
-static bool place(struct scene *scene, struct scene_object *object, uint8_t *stamp) {
+static bool place(struct shape_scene *scene, struct shape_object *object, uint8_t *stamp) {
     CHECK(scene->num_objects < SCENE_MAX_OBJECTS);
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     for (int64_t i = 0; i < num_pixels; i++)
@@ -147,7 +147,8 @@ static bool place(struct scene *scene, struct scene_object *object, uint8_t *sta
 }
 
 // A place inside the scene, or beside an object that is there, so that one hides part of the other.
-static void draw_place(const struct scene *scene, struct random *random, struct shape *shape) {
+static void draw_place(const struct shape_scene *scene, struct random *random,
+                       struct shape *shape) {
     double inset = 0.4 * shape->radius;
     shape->x = random_between(random, inset, scene->width - inset);
     shape->y = random_between(random, inset, scene->height - inset);
@@ -162,7 +163,7 @@ static void draw_place(const struct scene *scene, struct random *random, struct 
 
 // What composing needs beside the scene.
 struct composer {
-    struct scene *scene;
+    struct shape_scene *scene;
     struct random *random;
     double hue; // of the backdrop
     double shorter_side;
@@ -182,7 +183,7 @@ static void add_object(struct composer *c) {
         shape.angle = random_between(random, 0, 2 * pi);
         draw_place(c->scene, random, &shape);
         *outline = outline_make(&shape);
-        struct scene_object object = {.kind = shape.kind, .outlines = outline, .num_outlines = 1};
+        struct shape_object object = {.kind = shape.kind, .outlines = outline, .num_outlines = 1};
         object.surface = draw_surface(random, c->hue, shape.radius);
         if (!place(c->scene, &object, c->stamp)) continue;
         c->num_outlines++;
@@ -196,7 +197,7 @@ static void add_crowd(struct composer *c) {
     const double spread = random_between(random, 0.10, 0.16) * c->shorter_side;
     struct shape cluster = {.radius = spread};
     draw_place(c->scene, random, &cluster);
-    struct scene_object crowd = {.is_crowd = true, .outlines = &c->outlines[c->num_outlines]};
+    struct shape_object crowd = {.is_crowd = true, .outlines = &c->outlines[c->num_outlines]};
     crowd.kind = (enum shape_kind)random_below(random, NUM_SHAPE_CLASSES);
     crowd.num_outlines =
         MIN_CROWD_SHAPES + random_below(random, MAX_CROWD_SHAPES - MIN_CROWD_SHAPES + 1);
@@ -222,7 +223,7 @@ static void add_bar(struct composer *c) {
         shape.angle = random_between(random, 0, pi);
         draw_place(c->scene, random, &shape);
         *outline = outline_make(&shape);
-        struct scene_object bar = {.kind = SHAPE_BAR, .outlines = outline, .num_outlines = 1};
+        struct shape_object bar = {.kind = SHAPE_BAR, .outlines = outline, .num_outlines = 1};
         bar.surface.first = color_from_hsv(c->hue, 0.15, random_between(random, 0.2, 0.5));
         if (!place(c->scene, &bar, c->stamp)) continue;
         c->num_outlines++;
@@ -230,12 +231,13 @@ static void add_bar(struct composer *c) {
     }
 }
 
-enum status scene_compose(struct scene *scene, uint64_t seed, uint64_t number, int32_t width,
-                          int32_t height, struct arena *arena, struct error *err) {
+enum status shape_scene_compose(struct shape_scene *scene, uint64_t seed, uint64_t number,
+                                int32_t width, int32_t height, struct arena *arena,
+                                struct error *err) {
     CHECK(width >= SCENE_MIN_SIDE && width <= SCENE_MAX_SIDE);
     CHECK(height >= SCENE_MIN_SIDE && height <= SCENE_MAX_SIDE);
-    *scene = (struct scene){.width = width, .height = height, .seed = seed, .number = number};
-    struct random random = scene_random(seed, number, SCENE_COMPOSING);
+    *scene = (struct shape_scene){.width = width, .height = height, .seed = seed, .number = number};
+    struct random random = shape_scene_random(seed, number, SCENE_COMPOSING);
     int64_t num_pixels = (int64_t)width * height;
     struct composer c = {
         .scene = scene,

@@ -37,7 +37,7 @@ struct surface {
     double angle;  // of stripes and checks, radians
 };
 
-struct scene_object {
+struct shape_object {
     enum shape_kind kind;
     bool is_crowd;            // a cluster of tiny shapes
     struct outline *outlines; // back to front
@@ -65,13 +65,13 @@ struct backdrop {
     uint32_t noise_seed;
 };
 
-struct scene {
+struct shape_scene {
     uint64_t seed;
     uint64_t number;
     int32_t width;
     int32_t height;
     struct backdrop backdrop;
-    struct scene_object objects[SCENE_MAX_OBJECTS]; // back to front
+    struct shape_object objects[SCENE_MAX_OBJECTS]; // back to front
     int num_objects;
     uint8_t *owner; // [height, width]: 0 for the backdrop, else 1 + the object on top
 };
@@ -80,28 +80,29 @@ struct scene {
 struct coco_category shape_category(enum shape_kind kind);
 
 // A size for a scene, each side drawn evenly from min_side..max_side.
-void scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int32_t max_side,
-                     int32_t *width, int32_t *height);
+void shape_scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int32_t max_side,
+                           int32_t *width, int32_t *height);
 
 // Scene number (below 2^60) of the sequence that belongs to seed. Sides lie in
 // SCENE_MIN_SIDE..SCENE_MAX_SIDE.
-MUST_CHECK enum status scene_compose(struct scene *scene, uint64_t seed, uint64_t number,
-                                     int32_t width, int32_t height, struct arena *arena,
-                                     struct error *err);
+MUST_CHECK enum status shape_scene_compose(struct shape_scene *scene, uint64_t seed,
+                                           uint64_t number, int32_t width, int32_t height,
+                                           struct arena *arena, struct error *err);
 
 // The picture: soft edges, shading, shadows.
-MUST_CHECK enum status scene_paint(struct image *image, const struct scene *scene,
-                                   struct arena *arena, struct error *err);
+MUST_CHECK enum status shape_scene_paint(struct image *image, const struct shape_scene *scene,
+                                         struct arena *arena, struct error *err);
 
 // The truth. Objects with holes are labelled as RLE, the others as polygons or as RLE in either
 // form; crowds as uncompressed RLE. Polygons run along pixel borders and rasterise to the exact
 // mask. id and image_id of the annotations are left 0.
-MUST_CHECK enum status scene_label(const struct scene *scene, struct coco_annotation **labels,
-                                   int64_t *count, struct arena *arena, struct error *err);
+MUST_CHECK enum status shape_scene_label(const struct shape_scene *scene,
+                                         struct coco_annotation **labels, int64_t *count,
+                                         struct arena *arena, struct error *err);
 
 // What a detector of the given quality might say, 0 (poor) to 1 (the truth itself): shapes are
 // displaced, turned, scaled, missed, taken for another class, found twice or found where there is
 // nothing. Fills category, box, mask (compressed RLE) and score.
-MUST_CHECK enum status scene_guess(const struct scene *scene, double quality,
-                                   struct coco_annotation **guesses, int64_t *count,
-                                   struct arena *arena, struct error *err);
+MUST_CHECK enum status shape_scene_guess(const struct shape_scene *scene, double quality,
+                                         struct coco_annotation **guesses, int64_t *count,
+                                         struct arena *arena, struct error *err);

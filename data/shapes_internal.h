@@ -9,4 +9,4 @@
 enum scene_use { SCENE_COMPOSING, SCENE_LABELLING, SCENE_GUESSING, SCENE_SIZING };
 enum { SCENE_USE_BITS = 2 };
 
-struct random scene_random(uint64_t seed, uint64_t number, enum scene_use use);
+struct random shape_scene_random(uint64_t seed, uint64_t number, enum scene_use use);

@@ -42,12 +42,12 @@ static enum status polygons_from_rle(struct coco_segment *segment, const struct 
     return STATUS_OK;
 }
 
-static enum status label_object(const struct scene *scene, int index, struct random *random,
+static enum status label_object(const struct shape_scene *scene, int index, struct random *random,
                                 uint8_t *mask, struct coco_annotation *label, struct arena *arena,
                                 struct error *err) {
     const double polygon_share = 0.7; // of objects that are no crowd
     const double string_share = 0.2;
-    const struct scene_object *object = &scene->objects[index];
+    const struct shape_object *object = &scene->objects[index];
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     for (int64_t i = 0; i < num_pixels; i++)
         mask[i] = scene->owner[i] == index + 1;
@@ -69,9 +69,9 @@ static enum status label_object(const struct scene *scene, int index, struct ran
                                  arena, err);
 }
 
-enum status scene_label(const struct scene *scene, struct coco_annotation **labels, int64_t *count,
-                        struct arena *arena, struct error *err) {
-    struct random random = scene_random(scene->seed, scene->number, SCENE_LABELLING);
+enum status shape_scene_label(const struct shape_scene *scene, struct coco_annotation **labels,
+                              int64_t *count, struct arena *arena, struct error *err) {
+    struct random random = shape_scene_random(scene->seed, scene->number, SCENE_LABELLING);
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     *count = 0;
     *labels = arena_alloc(arena, scene->num_objects, sizeof **labels);
@@ -92,7 +92,7 @@ enum {
 };
 
 struct guesser {
-    const struct scene *scene;
+    const struct shape_scene *scene;
     struct random random;
     double sloppiness; // 1 - quality
     uint8_t *mask;     // [height, width]
@@ -105,7 +105,7 @@ struct guesser {
 static enum status add_guess(struct guesser *g, const struct shape *shape, int layer, double score,
                              struct error *err) {
     const double score_steps = 10000; // four decimals are plenty
-    const struct scene *scene = g->scene;
+    const struct shape_scene *scene = g->scene;
     struct outline outline = outline_make(shape);
     memset(g->mask, 0, (size_t)scene->height * (size_t)scene->width);
     int top = (int)fmax(floor(shape->y - shape->radius - 1), 0);
@@ -142,7 +142,7 @@ static struct shape displaced(struct guesser *g, const struct shape *shape) {
 }
 
 static enum status guess_object(struct guesser *g, int index, struct error *err) {
-    const struct scene_object *object = &g->scene->objects[index];
+    const struct shape_object *object = &g->scene->objects[index];
     int64_t count = 1;
     if (object->is_crowd && object->num_outlines > MAX_CROWD_GUESSES) count = MAX_CROWD_GUESSES;
     for (int64_t i = 0; i < count; i++) {
@@ -160,7 +160,7 @@ static enum status guess_object(struct guesser *g, int index, struct error *err)
 }
 
 static enum status invent_object(struct guesser *g, struct error *err) {
-    const struct scene *scene = g->scene;
+    const struct shape_scene *scene = g->scene;
     struct shape shape = {.kind = (enum shape_kind)random_below(&g->random, NUM_SHAPE_CLASSES)};
     double shorter_side = fmin(scene->width, scene->height);
     shape.x = random_between(&g->random, 0, scene->width);
@@ -171,12 +171,13 @@ static enum status invent_object(struct guesser *g, struct error *err) {
     return add_guess(g, &shape, scene->num_objects, score, err);
 }
 
-enum status scene_guess(const struct scene *scene, double quality, struct coco_annotation **guesses,
-                        int64_t *count, struct arena *arena, struct error *err) {
+enum status shape_scene_guess(const struct shape_scene *scene, double quality,
+                              struct coco_annotation **guesses, int64_t *count, struct arena *arena,
+                              struct error *err) {
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     struct guesser g = {
         .scene = scene,
-        .random = scene_random(scene->seed, scene->number, SCENE_GUESSING),
+        .random = shape_scene_random(scene->seed, scene->number, SCENE_GUESSING),
         .sloppiness = 1 - quality,
         .mask = arena_alloc(arena, num_pixels, 1),
         .guesses = arena_alloc(arena, MAX_GUESSES, sizeof *g.guesses),

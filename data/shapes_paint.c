@@ -219,8 +219,8 @@ static uint8_t to_byte(float value) {
     return (uint8_t)lrint(255 * clamp01((double)value));
 }
 
-enum status scene_paint(struct image *image, const struct scene *scene, struct arena *arena,
-                        struct error *err) {
+enum status shape_scene_paint(struct image *image, const struct shape_scene *scene,
+                              struct arena *arena, struct error *err) {
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     *image = (struct image){.width = scene->width, .height = scene->height};
     image->pixels = arena_alloc(arena, num_pixels, 3);
@@ -231,7 +231,7 @@ enum status scene_paint(struct image *image, const struct scene *scene, struct a
         return error_memory(err, "a picture", num_pixels * (long long)(3 + sizeof *canvas.pixels));
     paint_backdrop(&canvas, &scene->backdrop);
     for (int i = 0; i < scene->num_objects; i++) {
-        const struct scene_object *object = &scene->objects[i];
+        const struct shape_object *object = &scene->objects[i];
         for (int64_t k = 0; k < object->num_outlines; k++) {
             paint_shadow(&canvas, &object->outlines[k]);
             paint_body(&canvas, &object->outlines[k], &object->surface);

@@ -1,10 +1,12 @@
 #include "data/shapes_set.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "data/coco_write.h"
@@ -82,24 +84,38 @@ static struct coco_image describe_image(const struct production *p, int64_t inde
         .file_name = name,
     };
     if (image.width == 0)
-        scene_draw_size(p->options->seed, p->split.first_scene + (uint64_t)index,
-                        p->options->min_side, p->options->max_side, &image.width, &image.height);
+        shape_scene_draw_size(p->options->seed, p->split.first_scene + (uint64_t)index,
+                              p->options->min_side, p->options->max_side, &image.width,
+                              &image.height);
     return image;
 }
 
 // ---- Drawing ----
 
+static enum status cannot_write(const char *path, struct error *err) {
+    return error_set(err, STATUS_CANNOT_WRITE, "%s: cannot write: %s", path, strerror(errno));
+}
+
+// Straight into place, without the care that the annotations get: a set is there when its
+// annotation file is, which comes last, and waiting for the disk at each picture takes longer than
+// drawing it.
 static enum status save_picture(const struct production *p, const struct image *picture,
                                 const char *name, struct error *err) {
     char folder[PATH_BYTES];
     char path[PATH_BYTES];
     TRY(join(folder, p->folder, "images", err));
     TRY(join(path, folder, name, err));
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0) return cannot_write(path, err);
     struct output out;
-    TRY(output_open_file(&out, path, err));
+    output_open_descriptor(&out, descriptor);
     enum status status = image_write_jpeg(picture, p->options->jpeg_quality, &out, err);
-    if (status == STATUS_OK) return output_commit(&out, err);
+    if (status == STATUS_OK) {
+        status = output_finish(&out, err);
+        if (status != STATUS_OK) (void)error_prefix(err, "%s: ", path);
+    }
     output_discard(&out);
+    if (close(descriptor) != 0 && status == STATUS_OK) status = cannot_write(path, err);
     return status;
 }
 
@@ -108,16 +124,16 @@ static enum status draw(const struct production *p, int64_t index, struct drawin
     struct coco_image image = describe_image(p, index, name);
     struct arena *arena = &drawing->arena;
     struct error *err = &drawing->err;
-    struct scene scene;
+    struct shape_scene scene;
     struct image picture;
-    TRY(scene_compose(&scene, p->options->seed, p->split.first_scene + (uint64_t)index, image.width,
-                      image.height, arena, err));
-    TRY(scene_paint(&picture, &scene, arena, err));
+    TRY(shape_scene_compose(&scene, p->options->seed, p->split.first_scene + (uint64_t)index,
+                            image.width, image.height, arena, err));
+    TRY(shape_scene_paint(&picture, &scene, arena, err));
     TRY(save_picture(p, &picture, name, err));
-    TRY(scene_label(&scene, &drawing->labels, &drawing->num_labels, arena, err));
+    TRY(shape_scene_label(&scene, &drawing->labels, &drawing->num_labels, arena, err));
     if (!p->wants_results) return STATUS_OK;
-    return scene_guess(&scene, p->options->results_quality, &drawing->guesses,
-                       &drawing->num_guesses, arena, err);
+    return shape_scene_guess(&scene, p->options->results_quality, &drawing->guesses,
+                             &drawing->num_guesses, arena, err);
 }
 
 static void draw_one(void *context, int64_t index, int worker) {

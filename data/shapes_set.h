@@ -23,7 +23,7 @@ struct shapes_set_options {
     int32_t max_side;
     int jpeg_quality;         // 1..100
     const char *results_path; // NULL: none; made-up results for val, or for train without val
-    double results_quality;   // 0..1, see scene_guess
+    double results_quality;   // 0..1, see shape_scene_guess
     struct workers *workers;  // NULL: one thread
 };
 

@@ -106,6 +106,7 @@ static enum status arrange(struct build *build, int64_t num_images, struct arena
         int64_t count = build->results.begins[i + 1] - begin;
         rank_by_score(build->results.items + begin, count, scores, scratch);
         build->by_image.cells[i] = (struct cell){
+            .image = (int32_t)i,
             .truth_begin = build->truths.begins[i],
             .num_truths = build->truths.begins[i + 1] - build->truths.begins[i],
             .result_begin = begin,
@@ -229,6 +230,7 @@ static enum status build_all(struct scenes *scenes, const struct metric_settings
                   cells.num_images, arena, err));
     collect_side(&build.truths, &cells, false);
     collect_side(&build.results, &cells, true);
+    build.by_image.image_ids = cells.image_ids;
     TRY(arrange(&build, cells.num_images, arena, err));
     TRY(allocate_scenes(&build, &cells, err));
     return fill_scenes(&build, workers, arena, err);

@@ -41,7 +41,7 @@ static void expect_all(const struct expectation *cases) {
 static void help(void) {
     expect_all((struct expectation[]){
         {"gctmask --help", 0, "Usage: gctmask COMMAND [OPTION...] [OPERAND...]\n", NULL},
-        {"gctmask -h", 0, "  eval        score detections against annotations\n", NULL},
+        {"gctmask -h", 0, "  eval         score detections against annotations\n", NULL},
         {"gctmask help", 0, "Commands:\n", NULL},
         {"gctmask eval --help", 0, "Usage: gctmask eval --ann FILE --results FILE [OPTION...]\n",
          NULL},
@@ -157,7 +157,7 @@ static void completion(void) {
     EXPECT_INT(run_program("bash -n <(gctmask completion)"), 0);
     EXPECT_TEXT(program_errors, "");
     char folder[256];
-    snprintf(folder, sizeof folder, "%s", scratch_path("completion"));
+    snprintf(folder, sizeof folder, "%s/completion", scratch_folder());
     REQUIRE(mkdir(folder, 0777) == 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[2048];

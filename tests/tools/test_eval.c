@@ -1,0 +1,262 @@
+// gctmask eval on input of every bad kind: the right message, the right exit code, nothing on
+// standard output; and on real data, that the truth scored as results gives AP 1.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json_writer.h"
+#include "data/coco.h"
+#include "tests/harness.h"
+#include "tests/program.h"
+
+#define IMAGES     "\"images\":[{\"id\":1,\"width\":20,\"height\":10}]"
+#define CATEGORIES "\"categories\":[{\"id\":3,\"name\":\"cup\"}]"
+// An annotation file with one annotation, which lacks what is left out of ANNOTATION.
+#define TRUTH(annotation) "{" IMAGES "," CATEGORIES ",\"annotations\":[{" annotation "}]}"
+#define GOOD                                                                                       \
+    TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"iscrowd\":0,\"area\":16,"                   \
+          "\"bbox\":[2,2,4,4],\"segmentation\":[[2,2,6,2,6,6,2,6]]")
+#define BOX "[{\"image_id\":1,\"category_id\":3,\"bbox\":[2,2,4,4],\"score\":0.5}]"
+#define MASK(segment)                                                                              \
+    "[{\"image_id\":1,\"category_id\":3,\"score\":0.5,\"segmentation\":" segment "}]"
+
+static void save(const char *name, const char *text) {
+    char path[512];
+    struct error err;
+    snprintf(path, sizeof path, "%s/%s", scratch_folder(), name);
+    EXPECT_OK(output_save(path, text, (int64_t)strlen(text), &err), &err);
+}
+
+struct bad_input {
+    const char *truth;
+    const char *results;
+    const char *arguments;
+    int code;
+    const char *message;
+};
+
+static const struct bad_input BAD_INPUTS[] = {
+    // Documents
+    {"", BOX, "", 65, "expected an object, found the end of the file"},
+    {"[]", BOX, "", 65, "found an array (a results file?)"},
+    {"{\"images\":[1]}", BOX, "", 65, "expected an object, found a number"},
+    {"{\"images\":[],\"images\":[]}", BOX, "", 65, "not have"},
+    {"{" IMAGES "," IMAGES "}", BOX, "", 65, "\"images\" stands here for the second time"},
+    {GOOD, "", "", 65, "expected an array, found the end of the file"},
+    {GOOD, "{}", "", 65, "found an object (an annotation file?)"},
+    {GOOD, "[{\"score\":NaN}]", "", 65, "line 1, column 11: expected a number, found 'N'"},
+    {GOOD, "[{\"score\":1e999}]", "", 65, "beyond the range of double"},
+    {GOOD, "[{\"score\":1}", "", 65, "expected ',' or ']', found the end of the file"},
+    {GOOD, "[{\"score\":1}] x", "", 65, "expected the end of the file, found 'x'"},
+    // Ground truth
+    {TRUTH("\"id\":7,\"category_id\":3"), BOX, "", 65,
+     "annotations[0] (id 7): image_id is missing"},
+    {TRUTH("\"id\":7,\"image_id\":1"), BOX, "", 65, "category_id is missing"},
+    {TRUTH("\"image_id\":1,\"category_id\":3"), BOX, "", 65, "id is missing"},
+    {TRUTH("\"id\":7,\"image_id\":1.5,\"category_id\":3"), BOX, "", 65,
+     "image_id is missing or not"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"bbox\":[1,2,3]"), BOX, "", 65,
+     "bbox is not four numbers"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"bbox\":[1,2,3,4]"), BOX, "", 65,
+     "area is missing"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"area\":4"), BOX, "--iou box", 65,
+     "bbox is missing"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"area\":4,\"bbox\":[1,2,3,4]"), BOX,
+     "--iou mask", 65, "segmentation is missing"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"iscrowd\":2"), BOX, "", 65,
+     "iscrowd is neither 0 nor 1"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"segmentation\":[[1,2,3]]"), BOX, "", 65,
+     "segmentation is neither a list of polygons nor an RLE"},
+    {TRUTH("\"id\":7,\"image_id\":1,\"category_id\":3,\"area\":1,\"bbox\":[1,2,3,4],"
+           "\"segmentation\":[[1e300,2,3,4,5,6]]"),
+     BOX, "--iou mask", 65, "annotation id 7: "},
+    {"{\"images\":[{\"id\":1,\"width\":0,\"height\":10}]," CATEGORIES "}", BOX, "--iou mask", 65,
+     "images[0] (id 1): width or height"},
+    {"{\"images\":[{\"id\":1},{\"id\":1}]," CATEGORIES "}", BOX, "--iou box", 65,
+     "images[1]: id 1 occurs twice"},
+    {"{" IMAGES ",\"categories\":[{\"id\":3},{\"id\":3}]}", BOX, "", 65,
+     "categories[1]: id 3 occurs twice"},
+    // Results
+    {GOOD, "[{\"image_id\":99,\"category_id\":3,\"bbox\":[1,2,3,4],\"score\":1}]", "", 65,
+     "result 0 is for image 99, which "},
+    {GOOD, "[{\"image_id\":1,\"category_id\":3,\"bbox\":[1,2,3,4]}]", "", 65, "score is missing"},
+    {GOOD, "[{\"image_id\":1,\"category_id\":3,\"score\":\"1\",\"bbox\":[1,2,3,4]}]", "", 65,
+     "score is missing or not a number"},
+    {GOOD, "[{\"image_id\":1,\"category_id\":3,\"score\":1}]", "", 65,
+     "neither bbox nor segmentation"},
+    {GOOD, MASK("{\"size\":[10,20],\"counts\":\"~\"}"), "", 65, "result 0: "},
+    {GOOD, MASK("{\"size\":[10,20],\"counts\":\"1\"}"), "", 65, "result 0: "},
+    {GOOD, MASK("{\"size\":[10,20],\"counts\":[5,6]}"), "", 65, "result 0: "},
+    {GOOD, MASK("{\"size\":[10,20],\"counts\":[-5,205]}"), "", 65, "segmentation is neither"},
+    {GOOD, MASK("{\"size\":[10],\"counts\":[200]}"), "", 65, "segmentation is neither"},
+    {GOOD, MASK("{\"counts\":[200]}"), "", 65, "segmentation is neither"},
+    {GOOD, MASK("[[1,2,3,4,5]]"), "", 65, "segmentation is neither"},
+    {GOOD, MASK("[[1]]"), "", 65, "segmentation is neither"},
+    {GOOD, MASK("\"mask\""), "", 65, "segmentation is neither"},
+    // Options
+    {GOOD, BOX, "--max-dets 1,10", 64, "--max-dets takes 3 numbers, found 2"},
+    {GOOD, BOX, "--max-dets 0,1,10", 64, "max-dets"},
+    {GOOD, BOX, "--iou-thresholds 0.5,1.5", 64, "iou-thresholds"},
+    {GOOD, BOX, "--areas all=5", 64, "expected NAME=LOW:HIGH, found \"all=5\""},
+    {GOOD, BOX, "--areas all=9:5", 64, "expected NAME=LOW:HIGH"},
+    {GOOD, BOX, "--classes cub", 64, "has no class \"cub\"; did you mean \"cup\"?"},
+    {GOOD, BOX, "--classes 4", 64, "has no class \"4\""},
+    {GOOD, BOX, "--images 2", 64, "there is no image with id 2"},
+    {GOOD, BOX, "--images x", 64, "expected an image id, found \"x\""},
+    {GOOD, BOX, "--images @/nowhere", 66, "/nowhere: No such file"},
+    {GOOD, BOX, "--iou boxes", 64, "box"},
+};
+
+static void bad_inputs(void) {
+    for (size_t i = 0; i < sizeof BAD_INPUTS / sizeof *BAD_INPUTS; i++) {
+        const struct bad_input *input = &BAD_INPUTS[i];
+        char line[512];
+        save("truth.json", input->truth);
+        save("results.json", input->results);
+        snprintf(line, sizeof line,
+                 "gctmask eval --ann $SCRATCH/truth.json --results $SCRATCH/results.json %s",
+                 input->arguments);
+        int code = run_program(line);
+        bool good = code == input->code && strstr(program_errors, input->message);
+        if (!good) printf("truth: %s\nresults: %s\n", input->truth, input->results);
+        EXPECT_INT(code, input->code);
+        EXPECT_CONTAINS(program_errors, input->message);
+        EXPECT_TEXT(program_output, "");
+    }
+}
+
+static void bad_files(void) {
+    static const struct {
+        const char *setup;
+        int code;
+        const char *message;
+    } cases[] = {
+        {"", 66, "f: No such file or directory"},
+        {"mkdir $SCRATCH/f", 66, "f: not a regular file"},
+        {"mkfifo $SCRATCH/f", 66, "f: not a regular file"},
+        {"ln -s /dev/zero $SCRATCH/f", 66, "f: not a regular file"},
+        {"ln -s f $SCRATCH/f", 66, "f: Too many levels of symbolic links"},
+        {"head -c 100000 /dev/urandom >$SCRATCH/f", 65, "f: line "},
+        {"printf '\\xef\\xbb\\xbf[]' >$SCRATCH/f", 65, "found byte 0xef"},
+        {"printf '[%.0s' {1..300} >$SCRATCH/f", 65, "expected an object"},
+    };
+    save("truth.json", GOOD);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[512];
+        snprintf(line, sizeof line,
+                 "rm -rf $SCRATCH/f; %s\n"
+                 "gctmask eval --ann $SCRATCH/truth.json --results $SCRATCH/f >$SCRATCH/printed",
+                 cases[i].setup);
+        EXPECT_INT(run_program(line), cases[i].code);
+        EXPECT_CONTAINS(program_errors, i == 7 ? "" : cases[i].message);
+        EXPECT_INT(run_program("cat $SCRATCH/printed"), 0);
+        EXPECT_TEXT(program_output, "");
+    }
+}
+
+// Odd but right: what must not be refused.
+static void accepted_inputs(void) {
+    static const struct {
+        const char *truth;
+        const char *results;
+    } cases[] = {
+        {GOOD, "[]"},
+        {GOOD, " [ ] \n"},
+        {"{}", "[]"},
+        {"{\"images\":[],\"annotations\":[],\"categories\":[]}", "[]"},
+        {"{\"images\":[{\"id\":9007199254740000,\"width\":20,\"height\":10}]," CATEGORIES "}",
+         "[{\"image_id\":9007199254740000,\"category_id\":3,\"bbox\":[2,2,4,4],\"score\":0.5}]"},
+        {GOOD, "[{\"image_id\":1.0,\"category_id\":3.0,\"bbox\":[2,2,4,4],\"score\":5e-1}]"},
+        {GOOD, "[{\"image_id\":1,\"category_id\":55,\"bbox\":[2,2,4,4],\"score\":0.5}]"},
+        {GOOD, "[{\"image_id\":1,\"category_id\":3,\"bbox\":[-5,-5,1e6,0],\"score\":-3,"
+               "\"extra\":{\"a\":[1,{\"b\":null}]}}]"},
+        {GOOD, MASK("{\"size\":[10,20],\"counts\":[22,4,174]}")},
+        {GOOD, MASK("[[2,2,6,2,6,6,2,6]]")},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        save("truth.json", cases[i].truth);
+        save("results.json", cases[i].results);
+        EXPECT_INT(run_program("gctmask eval --ann $SCRATCH/truth.json "
+                               "--results $SCRATCH/results.json"),
+                   0);
+        EXPECT_TEXT(program_errors, "");
+        EXPECT_CONTAINS(program_output, "Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all");
+    }
+}
+
+// ---- Real data ----
+
+static void write_number_list(struct json_writer *w, const double *numbers, int64_t count) {
+    json_write_begin_array(w);
+    for (int64_t i = 0; i < count; i++)
+        json_write_double(w, numbers[i]);
+    json_write_end_array(w);
+}
+
+// The annotations that are no crowds, as results with score 1; boxes or masks.
+static void write_truth_as_results(const struct coco_set *set, bool boxes) {
+    char path[512];
+    struct error err;
+    struct output out;
+    struct json_writer w;
+    snprintf(path, sizeof path, "%s/results.json", scratch_folder());
+    EXPECT_OK(output_open_file(&out, path, &err), &err);
+    json_writer_init(&w, &out, 0);
+    json_write_begin_array(&w);
+    for (int64_t i = 0; i < set->num_annotations; i++) {
+        const struct coco_annotation *annotation = &set->annotations[i];
+        if (annotation->is_crowd) continue;
+        json_write_begin_object(&w);
+        json_write_key_int64(&w, "image_id", annotation->image_id);
+        json_write_key_int64(&w, "category_id", annotation->category_id);
+        json_write_key_double(&w, "score", 1);
+        const struct coco_box *box = &annotation->box;
+        json_write_key(&w, boxes ? "bbox" : "segmentation");
+        if (boxes) {
+            write_number_list(&w, (double[]){box->x, box->y, box->width, box->height}, 4);
+        } else {
+            json_write_begin_array(&w);
+            for (int64_t p = 0; p < annotation->segment.count; p++)
+                write_number_list(&w, annotation->segment.polygons[p].points,
+                                  2 * annotation->segment.polygons[p].num_points);
+            json_write_end_array(&w);
+        }
+        json_write_end_object(&w);
+    }
+    json_write_end_array(&w);
+    EXPECT_OK(output_commit(&out, &err), &err);
+}
+
+static void truth_as_results(void) {
+    static const char *const sets[] = {"train", "val"};
+    for (int i = 0; i < 4; i++) {
+        char name[128];
+        char line[1024];
+        struct error err;
+        struct coco_set set;
+        bool boxes = i % 2 == 0;
+        snprintf(name, sizeof name, "data/coco-mini/annotations/instances_%s.json", sets[i / 2]);
+        const char *path = shared_path(name);
+        if (!path) skip_case("../shared/data/coco-mini is not there");
+        struct coco_load_options options = {0};
+        EXPECT_OK(coco_load_annotations(&set, path, &options, &err), &err);
+        write_truth_as_results(&set, boxes);
+        coco_destroy(&set);
+        snprintf(line, sizeof line,
+                 "gctmask eval --ann %s --results $SCRATCH/results.json --iou %s", path,
+                 boxes ? "box" : "mask");
+        EXPECT_INT(run_program(line), 0);
+        EXPECT_CONTAINS(program_output,
+                        " Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = "
+                        "1.000");
+        EXPECT_CONTAINS(program_output, "100.000,100.000,100.000,100.000,100.000,100.000");
+    }
+}
+
+int main(int argc, char **argv) {
+    return run_cases(argc, argv,
+                     (struct test_case[]){{"bad_inputs", bad_inputs},
+                                          {"bad_files", bad_files},
+                                          {"accepted_inputs", accepted_inputs},
+                                          {"truth_as_results", truth_as_results},
+                                          {0}});
+}
