@@ -38,8 +38,9 @@ void json_fail(struct json_reader *r, const char *format, ...) {
         line++;
         line_begin = c + 1;
     }
+    int64_t column = r->at - line_begin + 1;
     r->status = error_set(r->err, STATUS_DATA, "%s: line %lld, column %lld: %s", r->name,
-                          (long long)line, (long long)(r->at - line_begin + 1), message);
+                          (long long)line, (long long)column, message);
     r->at = r->end;
 }
 

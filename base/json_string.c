@@ -50,7 +50,7 @@ static int read_escape(const char *at, const char *end, int *code) {
     if (at[1] != 'u') {
         const char *name = at[1] ? strchr(names, at[1]) : NULL;
         if (!name) return 0;
-        *code = values[name - names];
+        *code = (unsigned char)values[name - names];
         return 2;
     }
     int unit = read_hex4(at + 2, end);

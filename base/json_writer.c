@@ -123,13 +123,13 @@ void json_write_key(struct json_writer *w, const char *key) {
 static bool format_short_decimal(char *text, size_t size, double value) {
     enum { MAX_DECIMALS = 4 };
     const double max_units = 1e15; // 15 digits always survive the way there and back
-    double scale = 1;
+    int64_t scale = 1;
     for (int decimals = 0; decimals <= MAX_DECIMALS; decimals++, scale *= 10) {
-        double units = rint(value * scale);
+        double units = rint(value * (double)scale);
         if (!(fabs(units) < max_units)) return false;
-        if (units / scale != value) continue;
-        int64_t whole = (int64_t)(fabs(units) / scale);
-        int64_t fraction = (int64_t)fabs(units) - whole * (int64_t)scale;
+        if (units / (double)scale != value) continue;
+        int64_t whole = (int64_t)fabs(units) / scale;
+        int64_t fraction = (int64_t)fabs(units) % scale;
         const char *sign = signbit(value) ? "-" : "";
         if (decimals == 0)
             snprintf(text, size, "%s%" PRId64, sign, whole);

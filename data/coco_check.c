@@ -163,7 +163,8 @@ static enum status check_categories_together(struct coco_report *report, const s
 
 static bool same_object(const struct coco_annotation *a, const struct coco_annotation *b) {
     return a->image_id == b->image_id && a->category_id == b->category_id &&
-           a->is_crowd == b->is_crowd && memcmp(&a->box, &b->box, sizeof a->box) == 0;
+           a->is_crowd == b->is_crowd && a->box.x == b->box.x && a->box.y == b->box.y &&
+           a->box.width == b->box.width && a->box.height == b->box.height;
 }
 
 static int64_t object_hash(const struct coco_annotation *a) {

@@ -62,42 +62,42 @@ static enum status explain_string(const char *text, int64_t size, const uint32_t
     return error_set(err, STATUS_DATA, "the mask string ends inside run %lld", (long long)run);
 }
 
-static int64_t count_numbers(const char *text, int64_t size) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < size; i++)
-        count += (character_value(text[i]) & MORE_BIT) == 0;
-    return count;
-}
-
-// One pass without branches that depend on the text: each character is taken both as the end of a
-// number and as its middle, and what is wrong is gathered in bits that are looked at once.
+// Most numbers have one character, so that case goes straight through; what may be wrong is
+// gathered in bits that are looked at once. Differences are taken modulo 2^64, so a run that is
+// negative or too large shows in the upper half.
 enum status rle_from_string(struct rle *rle, const char *text, int64_t size, int32_t height,
                             int32_t width, struct arena *arena, struct error *err) {
     TRY(rle_check_size(height, width, err));
-    uint32_t *runs = NULL; // one more, for an unfinished number
-    TRY(rle_alloc_runs(&runs, count_numbers(text, size) + 1, arena, err));
+    uint32_t *runs = NULL; // one for each character will do
+    TRY(rle_alloc_runs(&runs, size, arena, err));
     int64_t count = 0;
-    uint64_t wrong = 0;
+    uint32_t groups = 0; // all of them, or-ed; the same for the runs
+    uint64_t all_runs = 0;
     uint64_t sum = 0;
-    uint64_t number = 0; // the groups so far of the current number
-    uint64_t shift = 0;
     uint64_t last = 0; // the run before, and the one before that; 0 where none is to be added
     uint64_t last_but_one = 0;
-    for (int64_t i = 0; i < size; i++) {
-        uint32_t group = character_value(text[i]);
-        bool more = group & MORE_BIT;
-        uint64_t run = number + ((uint64_t)last_group_value(group) << (shift & 63)) + last_but_one;
+    for (int64_t i = 0; i < size;) {
+        uint32_t group = character_value(text[i++]);
+        groups |= group;
+        uint64_t run = last_but_one;
+        int shift = 0;
+        while (group & MORE_BIT) {
+            if (i == size || shift == MAX_SHIFT) return explain_string(text, size, runs, err);
+            run += (uint64_t)(group & GROUP_MASK) << shift;
+            shift += GROUP_BITS;
+            group = character_value(text[i++]);
+            groups |= group;
+        }
+        run += (uint64_t)last_group_value(group) << shift;
         runs[count] = (uint32_t)run;
-        wrong |= (group & ~(uint32_t)CHARACTER_MASK) | (shift > MAX_SHIFT);
-        wrong |= more ? 0 : run >> 32;
-        sum += more ? 0 : run;
-        last_but_one = more ? last_but_one : last;
-        last = more ? last : count > 0 ? run : 0;
-        number = more ? number | (uint64_t)(group & GROUP_MASK) << (shift & 63) : 0;
-        shift = more ? shift + GROUP_BITS : 0;
-        count += !more;
+        all_runs |= run;
+        sum += run;
+        last_but_one = last;
+        last = count > 0 ? run : 0;
+        count++;
     }
-    if (wrong || shift > 0) return explain_string(text, size, runs, err);
+    if (groups > CHARACTER_MASK || all_runs > UINT32_MAX)
+        return explain_string(text, size, runs, err);
     if (sum != (uint64_t)height * (uint64_t)width) return wrong_sum(sum, height, width, err);
     *rle = (struct rle){height, width, count, runs};
     return STATUS_OK;

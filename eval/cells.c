@@ -127,10 +127,17 @@ static enum status collect_side(struct side *side, const struct coco_set *set,
     return sort_by_key(side->items, side->count, side->categories, num_categories, arena, err);
 }
 
-// Sorts as cell order does: negative, zero or positive.
-static int64_t compare_cells(int32_t category_a, int32_t image_a, int32_t category_b,
-                             int32_t image_b) {
-    return category_a != category_b ? category_a - category_b : image_a - image_b;
+// Whether the next cell of a comes before (negative), with (zero) or after (positive) that of b. A
+// side that is at its end comes after everything.
+static int64_t compare_next(const struct side *a, int64_t next_a, const struct side *b,
+                            int64_t next_b) {
+    if (next_a == a->count) return 1;
+    if (next_b == b->count) return -1;
+    int32_t item_a = a->items[next_a];
+    int32_t item_b = b->items[next_b];
+    if (a->categories[item_a] != b->categories[item_b])
+        return a->categories[item_a] - b->categories[item_b];
+    return a->images[item_a] - b->images[item_b];
 }
 
 // Where the run of items of one category and image that begins at `begin` ends.
@@ -152,13 +159,7 @@ static int64_t join_sides(struct cell *cells, const struct side *truths,
     int64_t t = 0;
     int64_t r = 0;
     while (t < truths->count || r < results->count) {
-        int64_t order = t == truths->count ? 1
-                        : r == results->count
-                            ? -1
-                            : compare_cells(truths->categories[truths->items[t]],
-                                            truths->images[truths->items[t]],
-                                            results->categories[results->items[r]],
-                                            results->images[results->items[r]]);
+        int64_t order = compare_next(truths, t, results, r);
         struct cell cell = {.truth_begin = t, .result_begin = r};
         if (order <= 0) {
             cell.category = truths->categories[truths->items[t]];
@@ -247,8 +248,8 @@ enum status cells_build(struct cells *cells, const struct coco_set *truth,
     struct id_index images;
     TRY(index_positions(&categories, cells->category_ids, cells->num_categories, arena, err));
     TRY(index_positions(&images, cells->image_ids, cells->num_images, arena, err));
-    struct side truths;
-    struct side found;
+    struct side truths = {0};
+    struct side found = {0};
     TRY(collect_side(&truths, truth, truth, &categories, cells->num_categories, &images,
                      cells->num_images, arena, err));
     TRY(collect_side(&found, results, truth, &categories, cells->num_categories, &images,

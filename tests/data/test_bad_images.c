@@ -418,6 +418,19 @@ static void truncated_at_every_64th(void) {
     }
 }
 
+static void truncated_anywhere_in_the_header(void) {
+    static const char *const names[] = {"base.jpg", "progressive.jpg", "cmyk.jpg"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        arena_init(&arena, 1 << 16, 0);
+        struct bytes whole = read_image_file(names[i], &arena);
+        int64_t header_size = find_marker(whole, SOS) + 2;
+        header_size += whole.data[header_size] << 8 | whole.data[header_size + 1];
+        for (int64_t size = 3; size <= header_size; size++)
+            expect_fault(names[i], copy_bytes(whole.data, size), IMAGE_FAULT_CORRUPT, "JPEG ends ");
+        arena_destroy(&arena);
+    }
+}
+
 // Coefficients of 6000 x 6000 pixels need 216 MB beside the 108 MB of pixels.
 static void progressive_over_the_memory_limit(void) {
     arena_init(&arena, 1 << 16, 0);
@@ -443,6 +456,7 @@ int main(int argc, char **argv) {
                          {"other_types_are_named", other_types_are_named},
                          {"nothing_at_all", nothing_at_all},
                          {"truncated_at_every_64th", truncated_at_every_64th},
+                         {"truncated_anywhere_in_the_header", truncated_anywhere_in_the_header},
                          {"progressive_over_the_memory_limit", progressive_over_the_memory_limit},
                          {0},
                      });
