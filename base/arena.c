@@ -15,11 +15,11 @@
 #ifdef ARENA_POISONS
 #include <sanitizer/asan_interface.h>
 enum { GAP_BYTES = 16 };
-#define POISON(pointer, bytes) ASAN_POISON_MEMORY_REGION(pointer, bytes)
+#define POISON(pointer, bytes)   ASAN_POISON_MEMORY_REGION(pointer, bytes)
 #define UNPOISON(pointer, bytes) ASAN_UNPOISON_MEMORY_REGION(pointer, bytes)
 #else
 enum { GAP_BYTES = 0 };
-#define POISON(pointer, bytes) ((void)(pointer), (void)(bytes))
+#define POISON(pointer, bytes)   ((void)(pointer), (void)(bytes))
 #define UNPOISON(pointer, bytes) ((void)(pointer), (void)(bytes))
 #endif
 
@@ -51,8 +51,7 @@ static struct arena_block *add_block(struct arena *arena, int64_t bytes) {
     int64_t capacity = bytes > arena->block_bytes ? bytes : arena->block_bytes;
     capacity = (capacity + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
     if (arena->limit_bytes && arena->reserved_bytes + capacity > arena->limit_bytes) return NULL;
-    struct arena_block *block =
-        aligned_alloc(BLOCK_ALIGNMENT, sizeof *block + (size_t)capacity);
+    struct arena_block *block = aligned_alloc(BLOCK_ALIGNMENT, sizeof *block + (size_t)capacity);
     if (!block) return NULL;
     *block = (struct arena_block){.older = arena->current, .capacity = capacity};
     POISON(block->data, (size_t)capacity);

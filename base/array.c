@@ -18,8 +18,8 @@ static void set_items(void *items_address, void *items) {
     memcpy(items_address, &items, sizeof items);
 }
 
-enum status array_reserve(void *items_address, int64_t *capacity, int64_t needed,
-                          size_t item_bytes, struct error *err) {
+enum status array_reserve(void *items_address, int64_t *capacity, int64_t needed, size_t item_bytes,
+                          struct error *err) {
     CHECK(needed >= 0 && item_bytes > 0);
     if (needed <= *capacity) return STATUS_OK;
     int64_t grown = *capacity + *capacity / 2;

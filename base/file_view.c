@@ -33,8 +33,7 @@ enum status file_view_open(struct file_view *view, const char *path, int64_t max
     *view = (struct file_view){0};
     // O_NONBLOCK: opening a FIFO without a writer must not hang before fstat can refuse it.
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0)
-        return error_set(err, STATUS_NO_INPUT, "%s: %s", path, strerror(errno));
+    if (descriptor < 0) return error_set(err, STATUS_NO_INPUT, "%s: %s", path, strerror(errno));
     enum status status = map_descriptor(view, descriptor, path, max_bytes, err);
     close(descriptor);
     return status;
@@ -45,7 +44,8 @@ void file_view_drop(const struct file_view *view, int64_t begin, int64_t end) {
     int64_t page = sysconf(_SC_PAGESIZE);
     begin = (begin + page - 1) / page * page;
     end = end / page * page;
-    if (begin < end) (void)madvise((char *)view->data + begin, (size_t)(end - begin), MADV_DONTNEED);
+    if (begin < end)
+        (void)madvise((char *)view->data + begin, (size_t)(end - begin), MADV_DONTNEED);
 }
 
 void file_view_close(struct file_view *view) {

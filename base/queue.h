@@ -9,7 +9,8 @@
 struct queue;
 
 MUST_CHECK enum status queue_create(struct queue **queue, int capacity, struct error *err);
-void queue_destroy(struct queue *queue); // NULL is fine; items still inside are the caller's to free
+void queue_destroy(
+    struct queue *queue); // NULL is fine; items still inside are the caller's to free
 
 // Waits for room; false when the queue was closed (the item was not taken).
 bool queue_push(struct queue *queue, void *item);

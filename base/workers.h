@@ -16,8 +16,7 @@ int workers_available(void);
 
 // Starts num_threads - 1 threads, which sleep until there is work. num_threads 0 means
 // workers_available().
-MUST_CHECK enum status workers_create(struct workers **workers, int num_threads,
-                                      struct error *err);
+MUST_CHECK enum status workers_create(struct workers **workers, int num_threads, struct error *err);
 void workers_destroy(struct workers *workers); // NULL is fine
 int workers_count(const struct workers *workers);
 

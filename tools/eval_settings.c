@@ -160,7 +160,8 @@ static enum status set_images(struct metric_settings *settings, const struct opt
     }
     int64_t *ids = arena_alloc(arena, list.count, sizeof *ids);
     if (status == STATUS_OK && !ids) status = error_memory(err, "image ids", list.count * 8);
-    if (status == STATUS_OK && list.ids) memcpy(ids, list.ids, (size_t)list.count * sizeof *ids);
+    if (status == STATUS_OK && ids && list.ids)
+        memcpy(ids, list.ids, (size_t)list.count * sizeof *ids);
     settings->image_ids = ids;
     settings->num_image_ids = list.count;
     array_free(&list.ids);
