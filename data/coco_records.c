@@ -15,7 +15,7 @@ static bool take_integer(struct json_reader *json, int64_t *value) {
     }
     double number = json_double(json);
     const double limit = 0x1p53;
-    if (number < -limit || number > limit || number != (double)(int64_t)number) return false;
+    if (number <= -limit || number >= limit || number != (double)(int64_t)number) return false;
     *value = (int64_t)number;
     return true;
 }

@@ -2,9 +2,9 @@
 //
 // Which result finds which object does not depend on other images, so it is found once. A resample
 // then is a weight for each image: a result counts as often as its image was drawn, and AP is
-// exactly that of a file in which images are repeated (side by side, where scores tie). Per class
-// and threshold only true positives and ignored results are visited; what lies between them is
-// read off a running sum of weights.
+// exactly that of a file in which the images are repeated (but for results of one image that tie,
+// whose order among the copies COCO leaves to chance). Per class and threshold only true positives
+// and ignored results are visited; what lies between them is read off a running sum of weights.
 #pragma once
 
 #include "eval/verdicts.h"
