@@ -159,38 +159,36 @@ bool json_next_element(struct json_reader *r) {
 
 // ---- Numbers and words ----
 
-static struct decimal read_number(struct json_reader *r, const char *expected) {
-    struct decimal number = {0};
-    if (r->status != STATUS_OK) return number;
+// False, with the error set, unless a number comes next; consumes it.
+static bool read_number(struct json_reader *r, const char *expected, struct decimal *number) {
+    if (r->status != STATUS_OK) return false;
     skip_space(r);
-    switch (decimal_read(&number, r->at, r->end)) {
-    case DECIMAL_OK:
-        r->at = number.end;
-        break;
-    case DECIMAL_MALFORMED:
+    enum decimal_result result = decimal_read(number, r->at, r->end);
+    if (result == DECIMAL_OK) {
+        r->at = number->end;
+        return true;
+    }
+    if (result == DECIMAL_MALFORMED)
         fail_expected(r, expected);
-        break;
-    case DECIMAL_OVERFLOW:
+    else if (result == DECIMAL_OVERFLOW)
         json_fail(r, "expected %s, found a number beyond the range of double", expected);
-        break;
-    case DECIMAL_TOO_LONG:
+    else
         json_fail(r, "expected %s, found a number of more than %d characters", expected,
                   DECIMAL_MAX_BYTES);
-        break;
-    }
-    return number;
+    return false;
 }
 
 double json_double(struct json_reader *r) {
-    return read_number(r, "a number").value;
+    struct decimal number;
+    return read_number(r, "a number", &number) ? number.value : 0;
 }
 
 int64_t json_int64(struct json_reader *r) {
     const double max_exact = 0x1p53;
     skip_space(r);
     const char *start = r->at;
-    struct decimal number = read_number(r, "an integer");
-    if (r->status != STATUS_OK) return 0;
+    struct decimal number;
+    if (!read_number(r, "an integer", &number)) return 0;
     if (number.integral && number.magnitude <= INT64_MAX)
         return number.negative ? -(int64_t)number.magnitude : (int64_t)number.magnitude;
     double value = number.value;
@@ -227,6 +225,7 @@ void json_skip(struct json_reader *r) {
     bool is_object[JSON_MAX_DEPTH];
     int depth = 0;
     struct json_string key;
+    struct decimal number;
     do {
         // One value, or the start of one.
         switch (json_peek(r)) {
@@ -247,7 +246,7 @@ void json_skip(struct json_reader *r) {
             json_null(r);
             break;
         case JSON_NUMBER:
-            (void)read_number(r, "a value");
+            (void)read_number(r, "a value", &number);
             break;
         case JSON_NOTHING:
             fail_expected(r, "a value");

@@ -16,6 +16,7 @@ static const double cross_half_length = 0.94;
 static const double cross_half_width = 0.30;
 static const double crescent_bite_radius = 0.94;
 static const double crescent_bite_offset = 0.56;
+static const double bar_half_length = 0.999;
 static const double bar_half_width = 0.04;
 static const double corner_rounding = 0.05;
 
@@ -53,13 +54,14 @@ static void add_cross(struct outline *outline) {
         add_point(outline, corners[i][0], corners[i][1]);
 }
 
-// The classic curve (16 sin^3 t, 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t), scaled to the circle.
+// The classic curve (16 sin^3 t, 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t), moved and scaled to fit
+// the circle.
 static void add_heart(struct outline *outline) {
     for (int i = 0; i < OUTLINE_MAX_POINTS; i++) {
         double t = 2 * pi * i / OUTLINE_MAX_POINTS;
         double x = 16 * pow(sin(t), 3);
         double y = 13 * cos(t) - 5 * cos(2 * t) - 2 * cos(3 * t) - cos(4 * t);
-        add_point(outline, x / 17.2, -(y + 2.4) / 17.2);
+        add_point(outline, x / 17, -(y + 0.1) / 17);
     }
 }
 
@@ -140,7 +142,7 @@ double outline_distance(const struct outline *outline, double x, double y) {
         return fmax(hypot(u, v) - radius,
                     crescent_bite_radius * radius - hypot(u - crescent_bite_offset * radius, v));
     case SHAPE_BAR:
-        return box_distance(u, v, radius, bar_half_width * radius);
+        return box_distance(u, v, bar_half_length * radius, bar_half_width * radius);
     case SHAPE_TRIANGLE:
     case SHAPE_STAR:
     case SHAPE_CROSS:

@@ -72,12 +72,12 @@ static void simplify_ring(struct simplification *ring) {
     for (int64_t i = 0; i < count; i++)
         ring->keep[i] = false;
     double most = 0;
-    int64_t piece = count > PIECE ? PIECE : furthest(ring, 0, count, &most);
-    for (int64_t begin = 0; begin < count; begin += piece) {
-        // After the furthest point all the rest is one piece.
-        if (count <= PIECE && begin > 0) piece = count - begin;
+    int64_t end = count > PIECE ? PIECE : furthest(ring, 0, count, &most);
+    if (end == 0) end = count; // all points are one
+    for (int64_t begin = 0; begin < count; begin = end, end += PIECE) {
+        if (begin > 0 && (count <= PIECE || end > count)) end = count;
         ring->keep[begin] = true;
-        simplify_stretch(ring, begin, begin + piece < count ? begin + piece : count);
+        simplify_stretch(ring, begin, end);
     }
 }
 

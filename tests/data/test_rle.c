@@ -237,8 +237,9 @@ static void reads_strings(void) {
     EXPECT_INT(rle.runs[2], 300000);
     EXPECT_INT(rle.runs[4], 79992);
     // Groups that add nothing are unusual, not wrong.
-    rle = from_string("P20000?0@_OP0", 2, 16);
-    EXPECT_INT(rle.num_runs, 7);
+    rle = from_string("ePP06410O01OO1Lf0", 10, 10);
+    EXPECT_INT(rle.num_runs, 13);
+    EXPECT_INT(rle.runs[0], 21);
 }
 
 static void writes_what_it_reads(void) {
@@ -274,7 +275,7 @@ static void expect_wrong_string(const char *text, int32_t height, int32_t width,
 
 static void refuses_wrong_strings(void) {
     expect_wrong_string("e0641", 10, 10,
-                        "the runs of the mask add up to 32 pixels, expected 10 x 10 = 100");
+                        "the runs of the mask add up to 38 pixels, expected 10 x 10 = 100");
     expect_wrong_string("", 2, 3, "the runs of the mask add up to 0 pixels, expected 2 x 3 = 6");
     expect_wrong_string("e06 41", 10, 10,
                         "character 3 of the mask string is 0x20, expected '0' to 'o'");
@@ -326,7 +327,7 @@ static void reports_exhausted_memory(void) {
                   &err);
     uint8_t checkered[100 * 100];
     for (int i = 0; i < 100 * 100; i++)
-        checkered[i] = (uint8_t)(i % 2);
+        checkered[i] = (i + i / 100) % 2 == 1;
     EXPECT_STATUS(rle_encode(&rle, checkered, 100, 100, &small, &err), STATUS_MEMORY, &err);
     arena_destroy(&small);
 }
