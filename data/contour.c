@@ -6,7 +6,6 @@
 // columns the borders that arrive are joined to those that leave, straight or along the line, so
 // that every border knows the next one. A ring is what following them yields.
 #include "data/polygon.h"
-#include "data/rle_internal.h"
 
 #include <string.h>
 

@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/check.h"
 #include "data/rle_internal.h"
 
 enum {
@@ -268,6 +267,20 @@ enum status polygon_to_rle(struct rle *rle, const struct polygon *polygon, int32
     return STATUS_OK;
 }
 
+static enum status draw_parts(struct rle *rle, const struct polygon *polygons, int64_t count,
+                              int32_t height, int32_t width, struct arena *arena,
+                              struct arena *scratch, struct error *err) {
+    struct rle *parts = arena_alloc(scratch, count, sizeof *parts);
+    if (!parts) return error_memory(err, "the parts of an object", (long long)count * 32);
+    for (int64_t i = 0; i < count; i++) {
+        enum status status = polygon_to_rle(&parts[i], &polygons[i], height, width, scratch, err);
+        if (status == STATUS_OK) continue;
+        error_prefix(err, "part %lld: ", (long long)i);
+        return status;
+    }
+    return rle_merge(rle, parts, count, false, arena, err);
+}
+
 enum status polygons_to_rle(struct rle *rle, const struct polygon *polygons, int64_t count,
                             int32_t height, int32_t width, struct arena *arena, struct error *err) {
     enum { SCRATCH_BYTES = 1 << 14 };
@@ -275,14 +288,7 @@ enum status polygons_to_rle(struct rle *rle, const struct polygon *polygons, int
     if (count == 1) return polygon_to_rle(rle, polygons, height, width, arena, err);
     struct arena scratch;
     arena_init(&scratch, SCRATCH_BYTES, arena->limit_bytes);
-    struct rle *parts = arena_alloc(&scratch, count, sizeof *parts);
-    enum status status =
-        parts ? STATUS_OK : error_memory(err, "the parts of an object", (long long)count * 32);
-    for (int64_t i = 0; status == STATUS_OK && i < count; i++) {
-        status = polygon_to_rle(&parts[i], &polygons[i], height, width, &scratch, err);
-        if (status != STATUS_OK) error_prefix(err, "part %lld: ", (long long)i);
-    }
-    if (status == STATUS_OK) status = rle_merge(rle, parts, count, false, arena, err);
+    enum status status = draw_parts(rle, polygons, count, height, width, arena, &scratch, err);
     arena_destroy(&scratch);
     return status;
 }

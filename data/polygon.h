@@ -29,7 +29,8 @@ MUST_CHECK enum status box_to_rle(struct rle *rle, const struct coco_box *box, i
 
 // The outlines of a mask along pixel borders, one closed ring per 4-connected border. Outer rings
 // run clockwise (as seen on the screen, y down), holes counter-clockwise, and each hole follows the
-// outer ring that holds it; parent is the index of that ring, or -1 for an outer ring.
+// outer ring that holds it; parent is the index of that ring, or -1 for an outer ring. A ring
+// begins at the leftmost of its corners, the topmost one of these.
 struct ring {
     struct polygon polygon;
     int64_t parent;

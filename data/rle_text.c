@@ -1,6 +1,4 @@
 // The two forms in which COCO's files hold masks: a compressed string and a list of counts.
-#include <string.h>
-
 #include "data/rle_internal.h"
 
 enum {
