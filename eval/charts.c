@@ -166,6 +166,73 @@ void chart_scores(struct output *out, const struct scenes *scenes,
     svg_end(out);
 }
 
+// ---- Thresholds ----
+
+enum { NUM_CUTS = 101 }; // scores 0, 0.01, ... 1
+
+struct cut {
+    int64_t num_correct; // of results that score at least so much
+    int64_t num_wrong;
+    double values[3]; // precision, recall, F1
+};
+
+static void fill_cuts(struct cut cuts[NUM_CUTS], const struct scenes *scenes,
+                      const struct breakdown *breakdown) {
+    for (int64_t r = 0; r < scenes->num_results; r++) {
+        if (breakdown->results[r].is_ignored) continue;
+        double score = fmin(fmax(scenes->results[r].annotation->score, 0), 1);
+        struct cut *cut = &cuts[(int64_t)(score * (NUM_CUTS - 1))];
+        bool is_correct = breakdown->results[r].judgement == JUDGED_CORRECT;
+        cut->num_correct += is_correct;
+        cut->num_wrong += !is_correct;
+    }
+    for (int i = NUM_CUTS - 1; i >= 0; i--) {
+        if (i + 1 < NUM_CUTS) {
+            cuts[i].num_correct += cuts[i + 1].num_correct;
+            cuts[i].num_wrong += cuts[i + 1].num_wrong;
+        }
+        double num_correct = (double)cuts[i].num_correct;
+        double num_results = num_correct + (double)cuts[i].num_wrong;
+        double num_objects = (double)breakdown->num_objects;
+        cuts[i].values[0] = num_results > 0 ? num_correct / num_results : 1;
+        cuts[i].values[1] = num_objects > 0 ? num_correct / num_objects : 0;
+        cuts[i].values[2] =
+            num_results + num_objects > 0 ? 2 * num_correct / (num_results + num_objects) : 0;
+    }
+}
+
+void chart_thresholds(struct output *out, const struct scenes *scenes,
+                      const struct breakdown *breakdown) {
+    static const char *const names[] = {"precision", "recall", "F1"};
+    struct cut cuts[NUM_CUTS] = {0};
+    fill_cuts(cuts, scenes, breakdown);
+    int best = 0;
+    for (int i = 1; i < NUM_CUTS; i++)
+        if (cuts[i].values[2] > cuts[best].values[2]) best = i;
+    svg_begin(out, CHART_WIDTH, CHART_HEIGHT, "Precision, recall and F1 over the score threshold");
+    chart_axes(out, &square_field, "lowest score that counts", "");
+    for (int c = 0; c < 3; c++) {
+        output_printf(out, "<path class=\"curve c%d\" d=\"", c + 1);
+        for (int i = 0; i < NUM_CUTS; i++)
+            output_printf(out, "%c%.1f %.1f", i ? 'L' : 'M',
+                          chart_x(&square_field, i / (double)(NUM_CUTS - 1)),
+                          chart_y(&square_field, cuts[i].values[c]));
+        output_text(out, "\"/>\n");
+    }
+    double x = chart_x(&square_field, best / (double)(NUM_CUTS - 1));
+    svg_line(out, "ideal", x, chart_y(&square_field, 1), x, chart_y(&square_field, 0));
+    char text[64];
+    snprintf(text, sizeof text, "best F1 %.2f at %.2f", cuts[best].values[2],
+             best / (double)(NUM_CUTS - 1));
+    svg_text(out, best > NUM_CUTS / 2 ? "label end" : "label", best > NUM_CUTS / 2 ? x - 8 : x + 8,
+             chart_y(&square_field, 0.04), text);
+    svg_end(out);
+    output_text(out, "<p class=\"legend\">");
+    for (int c = 0; c < 3; c++)
+        output_printf(out, "<span class=\"key c%d\">%s</span>", c + 1, names[c]);
+    output_text(out, "</p>\n");
+}
+
 // ---- Calibration ----
 
 void chart_calibration(struct output *out, const struct calibration *calibration) {
@@ -297,11 +364,11 @@ static void matrix_cell(struct output *out, const struct confusion *confusion, i
 }
 
 void chart_confusion(struct output *out, const struct confusion *confusion) {
-    enum { MAX_CLASSES = 14, LEFT = 140, TOP = 110, SIDE = 36 };
+    enum { MAX_CLASSES = 14, LEFT = 140, TOP = 110, RIGHT = 50, SIDE = 36 };
     int64_t classes[MAX_CLASSES + 1];
     int64_t count = choose_classes(confusion, classes, MAX_CLASSES);
     double side = SIDE;
-    svg_begin(out, LEFT + (double)count * side + 8, TOP + (double)count * side + 8,
+    svg_begin(out, LEFT + (double)count * side + RIGHT, TOP + (double)count * side + 8,
               "Confusion matrix: rows are annotated classes, columns are what they were found as");
     svg_text(out, "axis end", LEFT - 10, TOP - 10, "annotated \\ found as");
     for (int64_t i = 0; i < count; i++) {
@@ -331,9 +398,7 @@ void chart_interval(struct output *out, const struct compared_value *value, doub
     char label[96];
     snprintf(label, sizeof label, "%+.2f, 95 %% interval %+.2f to %+.2f", 100 * value->difference,
              100 * value->low, 100 * value->high);
-    const char *class = !compared_value_is_clear(value) ? "unclear"
-                        : value->difference > 0         ? "better"
-                                                        : "worse";
+    const char *class = !value->is_clear ? "unclear" : value->difference > 0 ? "better" : "worse";
     svg_begin(out, 2 * middle, 20, label);
     svg_line(out, "base", middle, 1, middle, 19);
     output_printf(out, "<g class=\"interval %s\">", class);

@@ -12,6 +12,10 @@ void chart_precision_recall(struct output *out, const struct metric *metric);
 void chart_scores(struct output *out, const struct scenes *scenes,
                   const struct breakdown *breakdown);
 
+// Precision, recall and their harmonic mean F1 at IoU 0.5 if only results from a score on counted.
+void chart_thresholds(struct output *out, const struct scenes *scenes,
+                      const struct breakdown *breakdown);
+
 // Precision over score, in bins.
 void chart_calibration(struct output *out, const struct calibration *calibration);
 

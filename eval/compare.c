@@ -108,9 +108,9 @@ static double quantile(const double *sorted, int64_t count, double share) {
     return sorted[below] + (place - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-// differences: of all resamples; sorted in place.
+// differences: of all resamples; sorted in place. num_images: that show objects.
 static void describe(struct compared_value *compared, double value, double other,
-                     double *differences, int64_t count) {
+                     int64_t num_images, double *differences, int64_t count) {
     *compared = (struct compared_value){.value = -1, .other = -1};
     if (value < -1) return;
     compared->value = value;
@@ -129,6 +129,8 @@ static void describe(struct compared_value *compared, double value, double other
     for (int64_t i = 0; i < count; i++)
         num_better += differences[i] > 0;
     compared->share_better = (double)num_better / (double)count;
+    compared->is_clear =
+        (compared->low > 0 || compared->high < 0) && num_images >= COMPARISON_MIN_IMAGES;
 }
 
 // The APs themselves: every image counts once.
@@ -140,9 +142,10 @@ static void fill_comparison(struct comparison *comparison, const struct compare_
     struct compared_value *means[ROW_CLASSES] = {&comparison->ap, &comparison->ap50,
                                                  &comparison->ap75};
     for (int64_t row = 0; row < job->num_rows; row++) {
-        struct compared_value *target =
-            row < ROW_CLASSES ? means[row] : &comparison->classes[row - ROW_CLASSES].ap;
-        describe(target, worker->values[row], worker->others[row],
+        struct compared_class *class =
+            row < ROW_CLASSES ? NULL : &comparison->classes[row - ROW_CLASSES];
+        describe(class ? &class->ap : means[row], worker->values[row], worker->others[row],
+                 class ? class->num_images : comparison->num_images,
                  job->differences + row * job->num_resamples, job->num_resamples);
     }
 }
@@ -178,7 +181,10 @@ static enum status prepare(struct comparison *comparison, struct compare_job *jo
         struct compared_class *class = &comparison->classes[k];
         class->category_id = job->results.category_ids[k];
         class->name = coco_find_category(truth, class->category_id)->name;
-        class->num_objects = job->results.classes[k].num_objects;
+        const struct ranked_class *ranked = &job->results.classes[k];
+        class->num_objects = ranked->num_objects;
+        for (int64_t i = 0; i < ranked->num_objects; i++) // which stand by image
+            class->num_images += i == 0 || ranked->object_images[i] != ranked->object_images[i - 1];
     }
     return STATUS_OK;
 }
@@ -233,10 +239,6 @@ void comparison_destroy(struct comparison *comparison) {
     *comparison = (struct comparison){0};
 }
 
-bool compared_value_is_clear(const struct compared_value *value) {
-    return value->low > 0 || value->high < 0;
-}
-
 // ---- Text and JSON ----
 
 static void print_value(const char *name, const struct compared_value *value, struct output *out) {
@@ -247,7 +249,7 @@ static void print_value(const char *name, const struct compared_value *value, st
     }
     output_printf(out, " %8.2f %8.2f %+8.2f  %+7.2f ..%+7.2f  %5.1f %%%s\n", 100 * value->other,
                   100 * value->value, 100 * value->difference, 100 * value->low, 100 * value->high,
-                  100 * value->share_better, compared_value_is_clear(value) ? "  *" : "");
+                  100 * value->share_better, value->is_clear ? "  *" : "");
 }
 
 void comparison_print(const struct comparison *comparison, bool with_classes, struct output *out) {
@@ -261,7 +263,8 @@ void comparison_print(const struct comparison *comparison, bool with_classes, st
     for (int64_t k = 0; with_classes && k < comparison->num_classes; k++)
         if (comparison->classes[k].num_objects)
             print_value(comparison->classes[k].name, &comparison->classes[k].ap, out);
-    output_printf(out, " * the interval leaves out 0; %lld resamples of %lld images, seed %llu\n",
+    output_printf(out,
+                  " * clear: the interval leaves out 0; %lld resamples of %lld images, seed %llu\n",
                   (long long)comparison->num_resamples, (long long)comparison->num_images,
                   (unsigned long long)comparison->seed);
 }
@@ -274,6 +277,7 @@ static void write_value(struct json_writer *w, const struct compared_value *valu
     json_write_key_double(w, "low", value->low);
     json_write_key_double(w, "high", value->high);
     json_write_key_double(w, "share_better", value->share_better);
+    json_write_key_bool(w, "clear", value->is_clear);
     json_write_end_object(w);
 }
 
@@ -297,6 +301,7 @@ void comparison_write_json(const struct comparison *comparison, struct json_writ
         json_write_key_int64(w, "id", class->category_id);
         json_write_key_text(w, "name", class->name);
         json_write_key_int64(w, "objects", class->num_objects);
+        json_write_key_int64(w, "images", class->num_images);
         json_write_key(w, "AP");
         write_value(w, &class->ap);
         json_write_end_object(w);

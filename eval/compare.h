@@ -9,6 +9,8 @@
 // not depend on the number of threads.
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/json_writer.h"
 #include "eval/metric.h"
 
@@ -19,12 +21,14 @@ struct compared_value {
     double difference;   // value - other
     double low, high;    // 95 % interval of the difference
     double share_better; // of resamples in which the results did better than the others
+    bool is_clear;       // the interval leaves out 0, and rests on COMPARISON_MIN_IMAGES or more
 };
 
 struct compared_class {
     int64_t category_id;
     const char *name;
     int64_t num_objects;
+    int64_t num_images; // with any of them
     struct compared_value ap;
 };
 
@@ -44,6 +48,10 @@ struct comparison {
 
 enum { COMPARISON_RESAMPLES = 1000, COMPARISON_SEED = 1 };
 
+// A class that occurs in fewer images has no interval worth the name: resamples of one image are
+// all alike.
+enum { COMPARISON_MIN_IMAGES = 5 };
+
 // AP is over the area range "all" (or the first, if none has that name), at the largest max_dets.
 // truth and other are borrowed until comparison_destroy. Errors as metric_compute's.
 MUST_CHECK enum status
@@ -52,9 +60,6 @@ comparison_compute(struct comparison *comparison, const struct coco_set *truth,
                    const struct metric_settings *settings, int64_t num_resamples, uint64_t seed,
                    struct workers *workers, struct error *err);
 void comparison_destroy(struct comparison *comparison); // a zeroed one is fine
-
-// Whether the interval leaves out 0.
-bool compared_value_is_clear(const struct compared_value *value);
 
 void comparison_print(const struct comparison *comparison, bool with_classes, struct output *out);
 void comparison_write_json(const struct comparison *comparison, struct json_writer *w); // an object

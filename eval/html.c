@@ -108,7 +108,9 @@ static void write_class_row(struct page *page, const struct report *report, int6
     const double row[] = {
         s.ap, s.ap50, s.ap75, s.ap_small, s.ap_medium, s.ap_large, s.ar[METRIC_NUM_MAX_DETS - 1]};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        if (i == 0) output_text(out, "<span class=\"after-meter\">");
         write_percent(out, row[i]);
+        if (i == 0) output_text(out, "</span>");
         output_text(out,
                     i + 1 < sizeof row / sizeof *row ? "</td><td class=\"n\">" : "</td></tr>\n");
     }
@@ -146,6 +148,28 @@ static void write_errors(struct page *page, const struct report *report) {
     output_text(out, "</tbody></table></div></div>\n");
 }
 
+static void write_top_confusions(struct page *page, const struct report *report) {
+    enum { MAX_PAIRS = 14 };
+    struct confused_pair pairs[MAX_PAIRS];
+    int64_t count = confusion_top(&report->confusion, false, pairs, MAX_PAIRS);
+    struct output *out = page->out;
+    if (count == 0) {
+        output_text(out, "<p class=\"empty\">None.</p>");
+        return;
+    }
+    output_text(out, "<table><thead><tr><th>annotated as</th><th>found as</th>"
+                     "<th class=\"n\">count</th></tr></thead><tbody>\n");
+    for (int64_t i = 0; i < count; i++) {
+        output_text(out, "<tr><td><bdi>");
+        write_class_name(page, report, pairs[i].object_class);
+        output_text(out, "</bdi></td><td><bdi>");
+        write_class_name(page, report, pairs[i].result_class);
+        output_printf(out, "</bdi></td><td class=\"n\">%lld</td></tr>\n",
+                      (long long)pairs[i].count);
+    }
+    output_text(out, "</tbody></table>");
+}
+
 static void write_confusions(struct page *page, const struct report *report) {
     const struct confusion *confusion = &report->confusion;
     struct output *out = page->out;
@@ -156,8 +180,10 @@ static void write_confusions(struct page *page, const struct report *report) {
                   confusion->min_score, CONFUSION_IOU, (long long)confusion->num_right,
                   (long long)confusion->num_objects, (long long)confusion->num_confused);
     if (confusion->num_classes == 0) return;
-    output_text(out, "<div class=\"card\"><div class=\"matrix\">\n");
+    output_text(out, "<div class=\"columns wide\"><div class=\"card\">\n");
     chart_confusion(out, confusion);
+    output_text(out, "</div>\n<div class=\"card scroll\"><h3>Most frequent</h3>");
+    write_top_confusions(page, report);
     output_text(out, "</div></div>\n");
 }
 
@@ -165,14 +191,13 @@ static void write_compared_row(struct page *page, const char *name,
                                const struct compared_value *value, double reach) {
     struct output *out = page->out;
     if (value->value < 0) return;
-    bool is_clear = compared_value_is_clear(value);
     output_text(out, "<tr><td><bdi>");
     markup_text(out, name);
     output_printf(out,
                   "</bdi></td><td class=\"n\">%.2f</td><td class=\"n\">%.2f</td>"
                   "<td class=\"n\"><i class=\"%s\">%+.2f</i></td><td>",
                   100 * value->other, 100 * value->value,
-                  !is_clear               ? ""
+                  !value->is_clear        ? ""
                   : value->difference > 0 ? "better"
                                           : "worse",
                   100 * value->difference);
@@ -191,11 +216,12 @@ static void write_comparison(struct page *page, const struct comparison *compari
     markup_text(out, comparison->other_path);
     output_printf(out,
                   "</bdi>: differences with 95 %% intervals from %lld resamples of the images. "
-                  "Grey means that the interval holds 0.</p>\n<div class=\"card scroll tall\">"
+                  "Grey: the interval holds 0, or rests on fewer than %d images.</p>\n<div "
+                  "class=\"card scroll tall\">"
                   "<table><thead><tr><th></th><th class=\"n\">before</th><th class=\"n\">now</th>"
                   "<th class=\"n\">change</th><th></th><th class=\"n\">95 %% interval</th></tr>"
                   "</thead><tbody>\n",
-                  (long long)comparison->num_resamples);
+                  (long long)comparison->num_resamples, (int)COMPARISON_MIN_IMAGES);
     double reach = fmax(reach_of(&comparison->ap),
                         fmax(reach_of(&comparison->ap50), reach_of(&comparison->ap75)));
     write_compared_row(page, "AP", &comparison->ap, reach);
@@ -223,6 +249,8 @@ static void write_scores(struct page *page, const struct report *report) {
     write_curves(page, report);
     output_text(out, "<div class=\"card\"><h3>Scores</h3>\n");
     chart_scores(out, &report->scenes, &report->breakdown);
+    output_text(out, "</div>\n<div class=\"card\"><h3>Score threshold</h3>\n");
+    chart_thresholds(out, &report->scenes, &report->breakdown);
     output_text(out, "</div>\n<div class=\"card\"><h3>Calibration</h3>\n");
     chart_calibration(out, &report->calibration);
     if (report->calibration.num_results)

@@ -46,6 +46,7 @@ struct canvas {
     const struct coco_image *image;
     double width, height; // of the image in pixels, or of all that is known to lie on it
     struct coco_box view; // the part that is shown
+    bool has_names;       // written beside the outlines, not only shown on hovering
 };
 
 struct canvas canvas_of(const struct scenes *scenes, const struct scene *scene);

@@ -102,6 +102,11 @@ struct canvas canvas_of(const struct scenes *scenes, const struct scene *scene) 
     return canvas;
 }
 
+// Height of the letters, in pixels of the image.
+static double name_size(const struct canvas *canvas) {
+    return fmax(canvas->view.width, canvas->view.height) / 42;
+}
+
 enum status canvas_begin(struct page *page, const struct canvas *canvas, const char *label,
                          struct error *err) {
     bool exists = false;
@@ -130,10 +135,10 @@ void canvas_end(struct page *page) {
 static void draw_name(struct page *page, const struct canvas *canvas, const struct coco_box *box,
                       const char *text) {
     const struct coco_box *view = &canvas->view;
-    double size = fmax(view->width, view->height) / 42;
+    double size = name_size(canvas);
     double x = fmin(fmax(box->x, view->x), view->x + view->width - 4 * size);
     double y = fmin(fmax(box->y - 0.3 * size, view->y + size), view->y + view->height - 2);
-    output_printf(page->out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%.1f\">", x, y, size);
+    output_printf(page->out, "<text x=\"%.1f\" y=\"%.1f\">", x, y);
     markup_text(page->out, text);
     output_text(page->out, "</text>");
 }
@@ -159,7 +164,7 @@ enum status canvas_draw(struct page *page, const struct canvas *canvas,
         output_printf(page->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
                       box->x, box->y, fmax(box->width, 0), fmax(box->height, 0));
     }
-    draw_name(page, canvas, box, text);
+    if (canvas->has_names) draw_name(page, canvas, box, text);
     output_text(page->out, "</g>\n");
     return STATUS_OK;
 }

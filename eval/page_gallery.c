@@ -94,6 +94,7 @@ static enum status write_card(struct page *page, const struct report *report,
     const struct scene *scene = &report->scenes.scenes[ranked->scene];
     const char *file_name = scene->image->file_name ? scene->image->file_name : "";
     struct canvas canvas = canvas_of(&report->scenes, scene);
+    canvas.has_names = true;
     char label[160];
     snprintf(label, sizeof label, "Image %lld: %lld found, %lld false positives, %lld missed",
              (long long)scene->image->id, (long long)ranked->num_found,

@@ -29,8 +29,8 @@ struct report {
 // metric, with its settings' lists and its sets, is borrowed until report_destroy. report must stay
 // where it is.
 MUST_CHECK enum status report_compute(struct report *report, const struct metric *metric,
-                                      const struct report_options *options,
-                                      struct workers *workers, struct error *err);
+                                      const struct report_options *options, struct workers *workers,
+                                      struct error *err);
 void report_destroy(struct report *report); // a zeroed one is fine
 
 // The tables of all parts, but for the comparison.

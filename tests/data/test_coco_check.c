@@ -77,126 +77,125 @@ static void expect_document(const char *images, const char *categories, const ch
     free(text);
 }
 
+static const struct {
+    const char *record;
+    const char *words;
+} FAULTY_ANNOTATIONS[] = {
+    {GOOD, ""},
+    {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":0,\"extra\":[{}]}", ""},
+    // Ids and references.
+    {"{\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}", "annotation_id_missing"},
+    {"{\"id\":\"1\",\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
+     "annotation_id_missing"},
+    {"{\"id\":0,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
+     "zero_annotation_id"},
+    {"{\"id\":2147483648,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
+     "large_id"},
+    {"{\"id\":9007199254740993,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
+     "annotation_id_missing"},
+    {"{\"id\":1,\"image_id\":2,\"category_id\":1," BOX "," AREA "," SEGMENT "}", "unknown_image"},
+    {"{\"id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}", "unknown_image"},
+    {"{\"id\":1,\"image_id\":1,\"category_id\":2," BOX "," AREA "," SEGMENT "}",
+     "unknown_category"},
+    {"{\"id\":1,\"image_id\":1," BOX "," AREA "," SEGMENT "}", "unknown_category"},
+    {GOOD "," GOOD, "duplicate_annotation_id duplicate_annotation"},
+    {GOOD ",{\"id\":2,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
+     "duplicate_annotation"},
+    // Crowds.
+    {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":1}", "crowd_with_polygons"},
+    {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":2}", "crowd_malformed"},
+    {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":\"0\"}", "crowd_malformed"},
+    // Boxes.
+    {"{" IDS "," AREA "," SEGMENT "}", "box_missing"},
+    {"{" IDS ",\"bbox\":[]," AREA "," SEGMENT "}", "box_missing"},
+    {"{" IDS ",\"bbox\":[1,2,3]," AREA "," SEGMENT "}", "box_malformed"},
+    {"{" IDS ",\"bbox\":[1,2,3,null]," AREA "," SEGMENT "}", "box_malformed"},
+    {"{" IDS ",\"bbox\":[10,10,0,20]," AREA "," SEGMENT "}", "box_without_area box_differs"},
+    {"{" IDS ",\"bbox\":[30,30,-20,-20]," AREA "," SEGMENT "}", "box_negative"},
+    {"{" IDS ",\"bbox\":[100,10,20,20]," AREA "," SEGMENT "}", "box_outside_image box_differs"},
+    {"{" IDS ",\"bbox\":[-50,10,20,20]," AREA "," SEGMENT "}", "box_outside_image box_differs"},
+    {"{" IDS ",\"bbox\":[10,1e9,20,20]," AREA "," SEGMENT "}", "box_outside_image box_differs"},
+    {"{" IDS ",\"bbox\":[90,70,10.5,10.5],\"area\":100,"
+     "\"segmentation\":[[90,70,100,70,100,80,90,80]]}",
+     ""},
+    {"{" IDS ",\"bbox\":[90,70,15,10],\"area\":100,"
+     "\"segmentation\":[[90,70,100,70,100,80,90,80]]}",
+     "box_over_border"},
+    {"{" IDS ",\"bbox\":[40,40,60,60],\"area\":400,"
+     "\"segmentation\":[[40,40,60,40,60,60,40,60]]}",
+     "box_over_border box_holds_corners"},
+    {"{" IDS ",\"bbox\":[50,50,20,20]," AREA "," SEGMENT "}", "box_differs"},
+    {"{" IDS ",\"bbox\":[12,12,20,20]," AREA "," SEGMENT "}", ""},
+    // Areas.
+    {"{" IDS "," BOX "," SEGMENT "}", "area_missing"},
+    {"{" IDS "," BOX ",\"area\":\"400\"," SEGMENT "}", "area_malformed"},
+    {"{" IDS "," BOX ",\"area\":4000," SEGMENT "}", "area_differs"},
+    {"{" IDS "," BOX ",\"area\":100," SEGMENT "}", "area_differs"},
+    {"{" IDS "," BOX ",\"area\":0," SEGMENT "}", "area_differs"},
+    {"{" IDS "," BOX ",\"area\":-400," SEGMENT "}", "area_differs"},
+    {"{" IDS "," BOX ",\"area\":350.5," SEGMENT "}", ""},
+    // Polygons.
+    {"{" IDS "," BOX "," AREA "}", "segment_missing"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":null}", "segment_missing"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[]}", "segment_missing"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":\"x\"}", "segment_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3,4,5,\"6\"]]}", "segment_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[10,10,30,10,30,30]}", "segment_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[]]}", "polygon_too_short"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1]]}", "polygon_odd_numbers"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2]]}", "polygon_too_short"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3]]}", "polygon_odd_numbers"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3,4]]}", "polygon_too_short"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3,4,5]]}", "polygon_odd_numbers"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[" SQUARE ",[1,2,3,4]]}", "polygon_too_short"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[" SQUARE ",[1,2,3]]}", "polygon_odd_numbers"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[10,10,10,10,10,10]]}", "mask_empty"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[110,10,130,10,130,30]]}",
+     "polygon_outside_image"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[" SQUARE ",[-9,-9,-1,-9,-1,-1]]}",
+     "polygon_outside_image"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":[[10,10,1e300,10,30,30]]}",
+     "polygon_outside_image"},
+    {"{" IDS ",\"bbox\":[90,10,10,20],\"area\":200,"
+     "\"segmentation\":[[90,10,110,10,110,30,90,30]]}",
+     "polygon_over_border"},
+    {"{" IDS ",\"bbox\":[90,10,10,20],\"area\":200,"
+     "\"segmentation\":[[90,10,100.9,10,100.9,30,90,30]]}",
+     ""},
+    // Run lengths: the square is columns 10..29, rows 10..29 of an image of height 80.
+    {"{" IDS ",\"bbox\":[10,0,5,80],\"area\":400,"
+     "\"segmentation\":{\"size\":[80,100],\"counts\":[800,400,6800]}}",
+     ""},
+    {"{" IDS ",\"bbox\":[10,0,5,80],\"area\":400,"
+     "\"segmentation\":{\"size\":[80,100],\"counts\":[800,400,6799]}}",
+     "rle_sum_differs"},
+    {"{" IDS ",\"bbox\":[10,0,5,80],\"area\":400,"
+     "\"segmentation\":{\"size\":[80,100],\"counts\":[]}}",
+     "rle_sum_differs"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":[9,-1,7992]}}",
+     "rle_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":[1e12]}}",
+     "rle_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100]}}", "rle_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[0,100],\"counts\":[0]}}",
+     "rle_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[100,80],\"counts\":[8000]}}",
+     "rle_size_differs"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[100,80],\"counts\":[1]}}",
+     "rle_size_differs rle_sum_differs"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":[8000]}}",
+     "mask_empty"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":\"01\"}}",
+     "rle_sum_differs"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":\"0!1\"}}",
+     "rle_malformed"},
+    {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":\"01P\"}}",
+     "rle_malformed"},
+};
+
 static void annotations(void) {
-    static const struct {
-        const char *record;
-        const char *words;
-    } cases[] = {
-        {GOOD, ""},
-        {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":0,\"extra\":[{}]}", ""},
-        // Ids and references.
-        {"{\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "annotation_id_missing"},
-        {"{\"id\":\"1\",\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "annotation_id_missing"},
-        {"{\"id\":0,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "zero_annotation_id"},
-        {"{\"id\":2147483648,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "large_id"},
-        {"{\"id\":9007199254740993,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "annotation_id_missing"},
-        {"{\"id\":1,\"image_id\":2,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "unknown_image"},
-        {"{\"id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}", "unknown_image"},
-        {"{\"id\":1,\"image_id\":1,\"category_id\":2," BOX "," AREA "," SEGMENT "}",
-         "unknown_category"},
-        {"{\"id\":1,\"image_id\":1," BOX "," AREA "," SEGMENT "}", "unknown_category"},
-        {GOOD "," GOOD, "duplicate_annotation_id duplicate_annotation"},
-        {GOOD ",{\"id\":2,\"image_id\":1,\"category_id\":1," BOX "," AREA "," SEGMENT "}",
-         "duplicate_annotation"},
-        // Crowds.
-        {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":1}", "crowd_with_polygons"},
-        {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":2}", "crowd_malformed"},
-        {"{" IDS "," BOX "," AREA "," SEGMENT ",\"iscrowd\":\"0\"}", "crowd_malformed"},
-        // Boxes.
-        {"{" IDS "," AREA "," SEGMENT "}", "box_missing"},
-        {"{" IDS ",\"bbox\":[]," AREA "," SEGMENT "}", "box_missing"},
-        {"{" IDS ",\"bbox\":[1,2,3]," AREA "," SEGMENT "}", "box_malformed"},
-        {"{" IDS ",\"bbox\":[1,2,3,null]," AREA "," SEGMENT "}", "box_malformed"},
-        {"{" IDS ",\"bbox\":[10,10,0,20]," AREA "," SEGMENT "}", "box_without_area box_differs"},
-        {"{" IDS ",\"bbox\":[30,30,-20,-20]," AREA "," SEGMENT "}", "box_negative"},
-        {"{" IDS ",\"bbox\":[100,10,20,20]," AREA "," SEGMENT "}", "box_outside_image box_differs"},
-        {"{" IDS ",\"bbox\":[-50,10,20,20]," AREA "," SEGMENT "}", "box_outside_image box_differs"},
-        {"{" IDS ",\"bbox\":[10,1e9,20,20]," AREA "," SEGMENT "}", "box_outside_image box_differs"},
-        {"{" IDS ",\"bbox\":[90,70,10.5,10.5],\"area\":100,"
-         "\"segmentation\":[[90,70,100,70,100,80,90,80]]}",
-         ""},
-        {"{" IDS ",\"bbox\":[90,70,15,10],\"area\":100,"
-         "\"segmentation\":[[90,70,100,70,100,80,90,80]]}",
-         "box_over_border"},
-        {"{" IDS ",\"bbox\":[40,40,60,60],\"area\":400,"
-         "\"segmentation\":[[40,40,60,40,60,60,40,60]]}",
-         "box_over_border box_holds_corners"},
-        {"{" IDS ",\"bbox\":[50,50,20,20]," AREA "," SEGMENT "}", "box_differs"},
-        {"{" IDS ",\"bbox\":[12,12,20,20]," AREA "," SEGMENT "}", ""},
-        // Areas.
-        {"{" IDS "," BOX "," SEGMENT "}", "area_missing"},
-        {"{" IDS "," BOX ",\"area\":\"400\"," SEGMENT "}", "area_malformed"},
-        {"{" IDS "," BOX ",\"area\":4000," SEGMENT "}", "area_differs"},
-        {"{" IDS "," BOX ",\"area\":100," SEGMENT "}", "area_differs"},
-        {"{" IDS "," BOX ",\"area\":0," SEGMENT "}", "area_differs"},
-        {"{" IDS "," BOX ",\"area\":-400," SEGMENT "}", "area_differs"},
-        {"{" IDS "," BOX ",\"area\":350.5," SEGMENT "}", ""},
-        // Polygons.
-        {"{" IDS "," BOX "," AREA "}", "segment_missing"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":null}", "segment_missing"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[]}", "segment_missing"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":\"x\"}", "segment_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3,4,5,\"6\"]]}", "segment_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[10,10,30,10,30,30]}", "segment_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[]]}", "polygon_too_short"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1]]}", "polygon_odd_numbers"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2]]}", "polygon_too_short"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3]]}", "polygon_odd_numbers"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3,4]]}", "polygon_too_short"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[1,2,3,4,5]]}", "polygon_odd_numbers"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[" SQUARE ",[1,2,3,4]]}", "polygon_too_short"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[" SQUARE ",[1,2,3]]}", "polygon_odd_numbers"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[10,10,10,10,10,10]]}", "mask_empty"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[110,10,130,10,130,30]]}",
-         "polygon_outside_image"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[" SQUARE ",[-9,-9,-1,-9,-1,-1]]}",
-         "polygon_outside_image"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":[[10,10,1e300,10,30,30]]}",
-         "polygon_outside_image"},
-        {"{" IDS ",\"bbox\":[90,10,10,20],\"area\":200,"
-         "\"segmentation\":[[90,10,110,10,110,30,90,30]]}",
-         "polygon_over_border"},
-        {"{" IDS ",\"bbox\":[90,10,10,20],\"area\":200,"
-         "\"segmentation\":[[90,10,100.9,10,100.9,30,90,30]]}",
-         ""},
-        // Run lengths: the square is columns 10..29, rows 10..29 of an image of height 80.
-        {"{" IDS ",\"bbox\":[10,0,5,80],\"area\":400,"
-         "\"segmentation\":{\"size\":[80,100],\"counts\":[800,400,6800]}}",
-         ""},
-        {"{" IDS ",\"bbox\":[10,0,5,80],\"area\":400,"
-         "\"segmentation\":{\"size\":[80,100],\"counts\":[800,400,6799]}}",
-         "rle_sum_differs"},
-        {"{" IDS ",\"bbox\":[10,0,5,80],\"area\":400,"
-         "\"segmentation\":{\"size\":[80,100],\"counts\":[]}}",
-         "rle_sum_differs"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":[9,-1,7992]}}",
-         "rle_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":[1e12]}}",
-         "rle_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100]}}", "rle_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[0,100],\"counts\":[0]}}",
-         "rle_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[100,80],\"counts\":[8000]}}",
-         "rle_size_differs"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[100,80],\"counts\":[1]}}",
-         "rle_size_differs rle_sum_differs"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":[8000]}}",
-         "mask_empty"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":\"01\"}}",
-         "rle_sum_differs"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":\"0!1\"}}",
-         "rle_malformed"},
-        {"{" IDS "," BOX "," AREA ",\"segmentation\":{\"size\":[80,100],\"counts\":\"01P\"}}",
-         "rle_malformed"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_document(IMAGE, CATEGORY, cases[i].record, cases[i].words);
+    for (size_t i = 0; i < sizeof FAULTY_ANNOTATIONS / sizeof *FAULTY_ANNOTATIONS; i++)
+        expect_document(IMAGE, CATEGORY, FAULTY_ANNOTATIONS[i].record, FAULTY_ANNOTATIONS[i].words);
 }
 
 static void images(void) {

@@ -60,7 +60,7 @@ static void finds_the_metrics_values(void) {
         EXPECT_NEAR(comparison.ap.low, 0, 0);
         EXPECT_NEAR(comparison.ap.high, 0, 0);
         EXPECT_NEAR(comparison.ap.share_better, 0, 0);
-        EXPECT(!compared_value_is_clear(&comparison.ap));
+        EXPECT(!comparison.ap.is_clear);
         comparison_destroy(&comparison);
         metric_destroy(&metric);
         unload_case(&loaded);
