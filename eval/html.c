@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/check.h"
 #include "eval/charts.h"
 #include "eval/page.h"
 #include "eval/summary.h"
@@ -306,10 +307,12 @@ static void write_navigation(struct page *page, const struct report *reports, in
                                            {"confusions", "Confusions"}, {"labels", "Label errors"},
                                            {"images", "Images"}};
     struct output *out = page->out;
-    output_text(out, "<nav aria-label=\"parts\"><div><span class=\"tabs\" role=\"tablist\">");
+    output_text(out, "<nav aria-label=\"parts\"><div><span class=\"tabs\" role=\"group\" "
+                     "aria-label=\"kind of IoU\">");
     for (int64_t i = 0; i < num_reports; i++) {
         const char *kind = iou_kind_name(reports[i].scenes.iou);
-        output_printf(out, "<button role=\"tab\" data-kind=\"%s\">%s</button>", kind, kind);
+        output_printf(out, "<button aria-pressed=\"false\" data-kind=\"%s\">%s</button>", kind,
+                      kind);
     }
     output_text(out, "</span>");
     const struct report *last = &reports[num_reports - 1];
@@ -365,6 +368,7 @@ static enum status make_folder(const char *path, struct error *err) {
 enum status html_write(const char *folder, const struct report *reports, int64_t num_reports,
                        const struct html_options *options, struct error *err) {
     enum { BLOCK_BYTES = 1 << 18 };
+    CHECK(num_reports > 0);
     char path[PATH_BYTES];
     if (snprintf(path, sizeof path, "%s/index.html", folder) >= PATH_BYTES - 64)
         return error_set(err, STATUS_USAGE, "%s: the name of the folder is too long", folder);

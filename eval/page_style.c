@@ -37,7 +37,7 @@ const char *const page_style[] = {
     ".js .tabs{display:inline-flex}\n"
     ".tabs button{border:0;background:none;color:var(--soft);font:inherit;font-size:.9rem;"
     "padding:3px 14px;border-radius:7px;cursor:pointer}\n"
-    ".tabs button[aria-selected=true]{background:var(--card);color:var(--ink);"
+    ".tabs button[aria-pressed=true]{background:var(--card);color:var(--ink);"
     "box-shadow:0 1px 2px #0002}\n"
     ":focus-visible{outline:2px solid var(--right);outline-offset:2px}\n"
     ".card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px "
@@ -60,7 +60,7 @@ const char *const page_style[] = {
     "table{border-collapse:collapse;width:100%;font-size:.9rem}\n"
     "th,td{padding:6px 12px 6px 0;text-align:left;border-bottom:1px solid var(--line);"
     "white-space:nowrap}\n"
-    "td bdi{white-space:normal}\n"
+    "td bdi{display:inline-block;min-width:6.5rem;white-space:normal}\n"
     "th{color:var(--soft);font-weight:500;font-size:.82rem}\n"
     ".tall th{position:sticky;top:0;background:var(--card)}\n"
     "tbody tr:last-child td{border-bottom:0}\n"
@@ -156,7 +156,7 @@ const char *const page_script[] = {
     "const all=(s,e)=>[...(e||document).querySelectorAll(s)];\n"
     // One IoU kind at a time.
     "const show=k=>{all('section.kind').forEach(s=>s.hidden=s.dataset.kind!==k);"
-    "all('.tabs button').forEach(b=>b.setAttribute('aria-selected',b.dataset.kind===k));"
+    "all('.tabs button').forEach(b=>b.setAttribute('aria-pressed',b.dataset.kind===k));"
     "all('nav a').forEach(a=>a.href='#'+k+'-'+a.dataset.part)};\n"
     "all('.tabs button').forEach(b=>b.onclick=()=>show(b.dataset.kind));\n"
     "if(all('section.kind').length)show((all('section.kind').find(s=>location.hash.startsWith("
@@ -179,7 +179,8 @@ const char *const page_script[] = {
     ".forEach(r=>b.append(r[1]))};\n"
     "th.onclick=sort;th.onkeydown=e=>{if(e.key==='Enter')sort()}});\n"
     // Images grow when clicked.
-    "all('.gallery .photo').forEach(p=>p.onclick=()=>p.closest('.card').classList.toggle('big'));"
-    "\n",
+    "all('.gallery .photo').forEach(p=>{p.tabIndex=0;const grow=()=>p.closest('.card')"
+    ".classList.toggle('big');p.onclick=grow;"
+    "p.onkeydown=e=>{if(e.key==='Enter')grow()}});\n",
     NULL,
 };
