@@ -1,6 +1,7 @@
 #include "eval/resample.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "base/check.h"
 #include "eval/ranking.h"
@@ -33,10 +34,11 @@ static int64_t rank_results(const struct class_source *source, int32_t *order, i
 }
 
 // Lists the events of all thresholds; class->num_results becomes what lies before the last true
-// positive. Without memory for them (events NULL) it only counts.
+// positive. images: of positions. Without memory for events (NULL) it only counts.
 static int64_t find_events(struct ranked_class *class, const struct class_source *source,
-                           const int32_t *order, int64_t count, int64_t num_thresholds,
-                           struct ranked_event *events, int64_t *event_begins) {
+                           const int32_t *order, const int32_t *images, int64_t count,
+                           int64_t num_thresholds, struct ranked_event *events,
+                           int64_t *event_begins) {
     const struct verdict *verdicts = source->verdicts->verdicts + source->first;
     int64_t num_events = 0;
     for (int64_t t = 0; t < num_thresholds; t++) {
@@ -46,7 +48,10 @@ static int64_t find_events(struct ranked_class *class, const struct class_source
             bool is_ignored_here = verdict->ignored >> t & 1;
             bool is_correct = !is_ignored_here && (verdict->matched >> t & 1);
             if (!is_ignored_here && !is_correct) continue;
-            if (events) events[num_events] = (struct ranked_event){(int32_t)i, is_correct};
+            int32_t image = images[order[i]];
+            if (events)
+                events[num_events] =
+                    (struct ranked_event){(int32_t)i, is_correct ? image : -1 - image};
             num_events++;
             if (is_correct && i >= class->num_results) class->num_results = i + 1;
         }
@@ -91,10 +96,12 @@ static enum status rank_class(struct ranked_class *class, const struct class_sou
     if (!order || !position_images || !images || !event_begins)
         return error_memory(err, "a comparison", capacity * 12);
     int64_t count = rank_results(source, order, position_images, images);
-    int64_t num_events = find_events(class, source, order, count, num_thresholds, NULL, NULL);
+    int64_t num_events =
+        find_events(class, source, order, position_images, count, num_thresholds, NULL, NULL);
     struct ranked_event *events = arena_alloc(arena, num_events, sizeof *events);
     if (!events) return error_memory(err, "a comparison", num_events * 8);
-    (void)find_events(class, source, order, count, num_thresholds, events, event_begins);
+    (void)find_events(class, source, order, position_images, count, num_thresholds, events,
+                      event_begins);
     for (int64_t i = 0; i < class->num_results; i++)
         images[i] = position_images[order[i]];
     class->images = images;
@@ -133,44 +140,72 @@ enum status ranking_build(struct ranking *ranking, const struct coco_set *truth,
 enum status resample_scratch_init(struct resample_scratch *scratch, int64_t max_results,
                                   struct arena *arena, struct error *err) {
     scratch->seen = arena_alloc(arena, max_results + 1, sizeof *scratch->seen);
-    scratch->precision = arena_alloc(arena, max_results, sizeof *scratch->precision);
     scratch->num_found = arena_alloc(arena, max_results, sizeof *scratch->num_found);
-    if (scratch->seen && scratch->precision && scratch->num_found) return STATUS_OK;
-    return error_memory(err, "a comparison", max_results * 24);
+    scratch->num_seen = arena_alloc(arena, max_results, sizeof *scratch->num_seen);
+    scratch->precision = arena_alloc(arena, max_results, sizeof *scratch->precision);
+    if (scratch->seen && scratch->num_found && scratch->num_seen && scratch->precision)
+        return STATUS_OK;
+    return error_memory(err, "a comparison", max_results * 32);
 }
 
-// The mean of the precisions at COCO's 101 recalls.
-static double mean_precision(const struct ranked_event *events, int64_t num_events,
-                             const struct ranked_class *class, int64_t num_objects,
-                             const int32_t *weights, const struct resample_scratch *scratch) {
-    double *precision = scratch->precision;
-    int64_t count = 0; // of true positives in the resample
+// How many objects must be found for each of COCO's 101 recalls.
+struct recall_needs {
+    double counts[METRIC_NUM_RECALLS];
+};
+
+static struct recall_needs find_needs(int64_t num_objects) {
+    struct recall_needs needs;
+    double total = (double)num_objects;
+    for (int64_t r = 0; r < METRIC_NUM_RECALLS; r++) {
+        double recall = r == METRIC_NUM_RECALLS - 1 ? 1.0 : (double)r * 0.01;
+        double count = ceil(recall * total);
+        // The product may be rounded to the wrong side of a whole number; the quotient decides.
+        if (count > 0 && (count - 1) / total >= recall) count--;
+        if (count / total < recall) count++;
+        needs.counts[r] = count;
+    }
+    return needs;
+}
+
+// Fills num_found and num_seen for the true positives that are in the resample; returns how many.
+static int64_t walk_events(const struct ranked_event *events, int64_t num_events,
+                           const struct ranked_class *class, const int32_t *weights,
+                           const struct resample_scratch *scratch) {
+    int64_t count = 0;
     int64_t num_found = 0;
     int64_t num_ignored = 0;
     for (int64_t e = 0; e < num_events; e++) {
-        int32_t position = events[e].position;
-        if (position >= class->num_results) break;
-        int64_t weight = weights[class->images[position]];
-        if (weight == 0) continue;
-        if (!events[e].is_correct) {
-            num_ignored += weight;
+        struct ranked_event event = events[e];
+        if (event.image < 0) {
+            if (event.position >= class->num_results) break;
+            num_ignored += weights[-1 - event.image];
             continue;
         }
+        // Whether an image was drawn is as good as random: no branch, what is not is overwritten.
+        int32_t weight = weights[event.image];
         num_found += weight;
-        double num_seen = (double)(scratch->seen[position + 1] - num_ignored);
-        precision[count] = (double)num_found / (num_seen + DBL_EPSILON);
-        scratch->num_found[count++] = num_found;
+        scratch->num_found[count] = (double)num_found;
+        scratch->num_seen[count] = (double)(scratch->seen[event.position + 1] - num_ignored);
+        count += weight != 0;
     }
-    for (int64_t i = count - 1; i > 0; i--)
-        if (precision[i] > precision[i - 1]) precision[i - 1] = precision[i];
+    return count;
+}
+
+// The mean over recalls of the best precision at that recall or above.
+static double mean_precision(int64_t count, const struct recall_needs *needs,
+                             const struct resample_scratch *scratch) {
+    for (int64_t i = 0; i < count; i++)
+        scratch->precision[i] = scratch->num_found[i] / (scratch->num_seen[i] + DBL_EPSILON);
     double sum = 0;
-    int64_t i = 0;
-    for (int64_t r = 0; r < METRIC_NUM_RECALLS; r++) {
-        double recall = r == METRIC_NUM_RECALLS - 1 ? 1.0 : (double)r * 0.01;
-        while (i < count && (double)scratch->num_found[i] / (double)num_objects < recall)
-            i++;
-        if (i == count) break;
-        sum += precision[i];
+    double best = 0;
+    int64_t r = METRIC_NUM_RECALLS - 1;
+    while (r >= 0 && (count == 0 || needs->counts[r] > scratch->num_found[count - 1]))
+        r--;
+    for (int64_t i = count - 1; i >= 0; i--) {
+        if (scratch->precision[i] > best) best = scratch->precision[i];
+        double before = i > 0 ? scratch->num_found[i - 1] : -1;
+        for (; r >= 0 && needs->counts[r] > before; r--)
+            sum += best;
     }
     return sum / METRIC_NUM_RECALLS;
 }
@@ -185,10 +220,12 @@ bool resample_class(double *precisions, const struct ranking *ranking, int64_t c
     scratch->seen[0] = 0;
     for (int64_t i = 0; i < class->num_results; i++)
         scratch->seen[i + 1] = scratch->seen[i] + weights[class->images[i]];
+    struct recall_needs needs = find_needs(num_objects);
     for (int64_t t = 0; t < ranking->num_thresholds; t++) {
         int64_t begin = class->event_begins[t];
-        precisions[t] = mean_precision(class->events + begin, class->event_begins[t + 1] - begin,
-                                       class, num_objects, weights, scratch);
+        int64_t count = walk_events(class->events + begin, class->event_begins[t + 1] - begin,
+                                    class, weights, scratch);
+        precisions[t] = mean_precision(count, &needs, scratch);
     }
     return true;
 }

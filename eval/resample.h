@@ -12,7 +12,7 @@
 // A result that does more than lower the precision.
 struct ranked_event {
     int32_t position; // in the class's ranking
-    bool is_correct;  // else it is ignored
+    int32_t image;    // for a true positive; -1 - image for an ignored result
 };
 
 // One class: its results in the order of their scores, up to the last true positive.
@@ -42,9 +42,10 @@ MUST_CHECK enum status ranking_build(struct ranking *ranking, const struct coco_
                                      struct error *err);
 
 struct resample_scratch {
-    int64_t *seen;      // [max_results + 1]: weight of the results before
-    double *precision;  // [max_results], at each true positive
-    int64_t *num_found; // [max_results], up to and with each true positive
+    int64_t *seen;     // [max_results + 1]: weight of the results before
+    double *num_found; // [max_results]: up to and with each true positive
+    double *num_seen;  // [max_results]: results that count, likewise
+    double *precision; // [max_results]
 };
 
 MUST_CHECK enum status resample_scratch_init(struct resample_scratch *scratch, int64_t max_results,

@@ -243,7 +243,6 @@ static void write_settings(struct json_writer *w, const struct metric_settings *
 
 void summary_write_json(const struct metric *metric, struct json_writer *w) {
     struct summary summary = summary_of(metric, ALL_CLASSES);
-    json_write_begin_object(w);
     write_numbers(w, &summary);
     json_write_key_int64(w, "images", metric->num_images);
     json_write_key(w, "per_class");
@@ -263,5 +262,4 @@ void summary_write_json(const struct metric *metric, struct json_writer *w) {
     json_write_end_array(w);
     json_write_key(w, "settings");
     write_settings(w, &metric->settings);
-    json_write_end_object(w);
 }

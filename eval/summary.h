@@ -29,5 +29,5 @@ void summary_print(const struct metric *metric, struct output *out);
 // The table per class.
 void summary_print_classes(const struct metric *metric, struct output *out);
 
-// Writes one object: the twelve numbers, per_class and the settings.
+// Adds the twelve numbers, per_class and settings to the object that is being written.
 void summary_write_json(const struct metric *metric, struct json_writer *w);

@@ -1,4 +1,5 @@
 // gctmask eval: scores a results file against annotations.
+#include "eval/html.h"
 #include "eval/summary.h"
 #include "tools/command.h"
 #include "tools/eval_options.h"
@@ -94,34 +95,79 @@ static const struct example EXAMPLES[] = {
     {0},
 };
 
-// ---- Inputs ----
+// ---- Scores ----
 
-struct inputs {
+// Everything is computed before anything is printed, so that an error leaves no half report.
+struct evaluation {
+    const struct invocation *invocation;
+    const struct eval_options *options;
     struct workers *workers;
     struct coco_set truth;
     struct coco_set results;
+    struct coco_set other; // of --compare
+    int64_t num_kinds;
+    enum iou_kind kinds[MAX_IOU_KINDS];
+    struct metric metrics[MAX_IOU_KINDS];
+    struct report reports[MAX_IOU_KINDS];         // with --breakdown or --html
+    struct comparison comparisons[MAX_IOU_KINDS]; // with --compare
 };
 
-static enum status load_inputs(struct inputs *inputs, const struct invocation *invocation,
-                               bool need_masks, struct error *err) {
-    const struct eval_options *options = invocation->options;
-    TRY(workers_create(&inputs->workers, (int)invocation->common.threads, err));
-    struct coco_load_options load = {.skip_segments = !need_masks, .workers = inputs->workers};
-    TRY(coco_load_annotations(&inputs->truth, options->annotations, &load, err));
-    TRY(coco_load_results(&inputs->results, options->results, &load, err));
-    bool boxes_missing =
-        inputs->results.num_annotations > 0 && !inputs->results.annotations[0].has_box;
-    if (need_masks || !boxes_missing) return STATUS_OK;
-    // Boxes then come from the masks, which were left out.
-    coco_destroy(&inputs->results);
-    load.skip_segments = false;
-    return coco_load_results(&inputs->results, options->results, &load, err);
+static bool wants_report(const struct eval_options *options) {
+    return options->breakdown || options->html;
 }
 
-static void destroy_inputs(struct inputs *inputs) {
-    coco_destroy(&inputs->results);
-    coco_destroy(&inputs->truth);
-    workers_destroy(inputs->workers);
+static enum status load_results(struct coco_set *results, const char *path, bool need_masks,
+                                struct workers *workers, struct error *err) {
+    struct coco_load_options load = {.skip_segments = !need_masks, .workers = workers};
+    TRY(coco_load_results(results, path, &load, err));
+    bool boxes_missing = results->num_annotations > 0 && !results->annotations[0].has_box;
+    if (need_masks || !boxes_missing) return STATUS_OK;
+    // Boxes then come from the masks, which were left out.
+    coco_destroy(results);
+    load.skip_segments = false;
+    return coco_load_results(results, path, &load, err);
+}
+
+static enum status load(struct evaluation *evaluation, struct error *err) {
+    const struct eval_options *options = evaluation->options;
+    bool boxes_only = evaluation->kinds[evaluation->num_kinds - 1] == IOU_BOX;
+    bool need_masks = !boxes_only || wants_report(options);
+    TRY(workers_create(&evaluation->workers, (int)evaluation->invocation->common.threads, err));
+    struct coco_load_options load = {.skip_segments = !need_masks, .workers = evaluation->workers};
+    TRY(coco_load_annotations(&evaluation->truth, options->annotations, &load, err));
+    TRY(load_results(&evaluation->results, options->results, need_masks, evaluation->workers, err));
+    if (!options->compare) return STATUS_OK;
+    return load_results(&evaluation->other, options->compare, need_masks, evaluation->workers, err);
+}
+
+static enum status compute_kind(struct evaluation *evaluation, int64_t i, struct error *err) {
+    struct metric_settings settings;
+    struct report *report = &evaluation->reports[i];
+    const struct report_options report_options = report_default_options();
+    TRY(eval_settings(&settings, evaluation->kinds[i], evaluation->options, &evaluation->truth,
+                      evaluation->invocation->arena, err));
+    TRY(metric_compute(&evaluation->metrics[i], &evaluation->truth, &evaluation->results, &settings,
+                       evaluation->workers, err));
+    if (wants_report(evaluation->options))
+        TRY(report_compute(report, &evaluation->metrics[i], &report_options, evaluation->workers,
+                           err));
+    if (!evaluation->options->compare) return STATUS_OK;
+    report->comparison = &evaluation->comparisons[i];
+    return comparison_compute(&evaluation->comparisons[i], &evaluation->truth, &evaluation->results,
+                              &evaluation->other, &settings, COMPARISON_RESAMPLES, COMPARISON_SEED,
+                              evaluation->workers, err);
+}
+
+static void evaluation_destroy(struct evaluation *evaluation) {
+    for (int64_t i = 0; i < evaluation->num_kinds; i++) {
+        comparison_destroy(&evaluation->comparisons[i]);
+        report_destroy(&evaluation->reports[i]);
+        metric_destroy(&evaluation->metrics[i]);
+    }
+    coco_destroy(&evaluation->other);
+    coco_destroy(&evaluation->results);
+    coco_destroy(&evaluation->truth);
+    workers_destroy(evaluation->workers);
 }
 
 // ---- Output ----
@@ -138,48 +184,60 @@ static void warn_about_max_dets(const struct invocation *invocation,
             (long long)settings->max_dets[METRIC_NUM_MAX_DETS - 1]);
 }
 
-static void print_metric(const struct metric *metric, const struct eval_options *options,
-                         struct json_writer *json, struct output *out) {
-    if (options->json) {
-        json_write_key(json, iou_kind_name(metric->settings.iou));
-        summary_write_json(metric, json);
-        return;
+static void print_text(const struct evaluation *evaluation, struct output *out) {
+    const struct eval_options *options = evaluation->options;
+    for (int64_t i = 0; i < evaluation->num_kinds; i++) {
+        summary_print(&evaluation->metrics[i], out);
+        if (options->classwise) summary_print_classes(&evaluation->metrics[i], out);
+        if (options->breakdown) report_print(&evaluation->reports[i], out);
+        if (options->compare)
+            comparison_print(&evaluation->comparisons[i], options->classwise, out);
     }
-    summary_print(metric, out);
-    if (options->classwise) summary_print_classes(metric, out);
 }
 
-static enum status score(struct inputs *inputs, const struct invocation *invocation,
-                         struct error *err) {
-    const struct eval_options *options = invocation->options;
-    enum iou_kind kinds[MAX_IOU_KINDS];
-    int64_t num_kinds = eval_iou_kinds(options, kinds);
-    TRY(load_inputs(inputs, invocation,
-                    kinds[num_kinds - 1] != IOU_BOX || options->html || options->breakdown, err));
-    struct json_writer json;
-    json_writer_init(&json, invocation->out, 2);
-    if (options->json) json_write_begin_object(&json);
-    for (int64_t i = 0; i < num_kinds; i++) {
-        struct metric_settings settings;
-        struct metric metric;
-        TRY(eval_settings(&settings, kinds[i], options, &inputs->truth, invocation->arena, err));
-        TRY(metric_compute(&metric, &inputs->truth, &inputs->results, &settings, inputs->workers,
-                           err));
-        if (i == 0) warn_about_max_dets(invocation, &settings);
-        print_metric(&metric, options, &json, invocation->out);
-        metric_destroy(&metric);
+static void print_json(const struct evaluation *evaluation, struct output *out) {
+    const struct eval_options *options = evaluation->options;
+    struct json_writer w;
+    json_writer_init(&w, out, 2);
+    json_write_begin_object(&w);
+    for (int64_t i = 0; i < evaluation->num_kinds; i++) {
+        json_write_key(&w, iou_kind_name(evaluation->kinds[i]));
+        json_write_begin_object(&w);
+        summary_write_json(&evaluation->metrics[i], &w);
+        if (options->breakdown) {
+            report_write_json(&evaluation->reports[i], &w);
+        } else if (options->compare) {
+            json_write_key(&w, "compare");
+            comparison_write_json(&evaluation->comparisons[i], &w);
+        }
+        json_write_end_object(&w);
     }
-    if (options->json) {
-        json_write_end_object(&json);
-        output_text(invocation->out, "\n");
+    json_write_end_object(&w);
+    output_text(out, "\n");
+}
+
+static enum status evaluate(struct evaluation *evaluation, struct error *err) {
+    const struct eval_options *options = evaluation->options;
+    TRY(load(evaluation, err));
+    for (int64_t i = 0; i < evaluation->num_kinds; i++)
+        TRY(compute_kind(evaluation, i, err));
+    if (options->html) {
+        const struct html_options html = {options->image_folder, options->worst};
+        TRY(html_write(options->html, evaluation->reports, evaluation->num_kinds, &html, err));
     }
+    warn_about_max_dets(evaluation->invocation, &evaluation->metrics[0].settings);
+    if (options->json)
+        print_json(evaluation, evaluation->invocation->out);
+    else
+        print_text(evaluation, evaluation->invocation->out);
     return STATUS_OK;
 }
 
 static enum status run_eval(struct invocation *invocation, struct error *err) {
-    struct inputs inputs = {0};
-    enum status status = score(&inputs, invocation, err);
-    destroy_inputs(&inputs);
+    struct evaluation evaluation = {.invocation = invocation, .options = invocation->options};
+    evaluation.num_kinds = eval_iou_kinds(evaluation.options, evaluation.kinds);
+    enum status status = evaluate(&evaluation, err);
+    evaluation_destroy(&evaluation);
     return status;
 }
 
