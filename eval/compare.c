@@ -133,20 +133,25 @@ static void describe(struct compared_value *compared, double value, double other
         (compared->low > 0 || compared->high < 0) && num_images >= COMPARISON_MIN_IMAGES;
 }
 
+static void describe_row(struct compared_value *compared, const struct compare_job *job,
+                         int64_t row, int64_t num_images) {
+    const struct compare_worker *worker = &job->workers[0];
+    describe(compared, worker->values[row], worker->others[row], num_images,
+             job->differences + row * job->num_resamples, job->num_resamples);
+}
+
 // The APs themselves: every image counts once.
 static void fill_comparison(struct comparison *comparison, const struct compare_job *job) {
     const struct compare_worker *worker = &job->workers[0];
-    for (int64_t i = 0; i < job->results.num_images; i++)
+    for (int64_t i = 0; i < comparison->num_images; i++)
         worker->weights[i] = 1;
     score_both(job, worker);
-    struct compared_value *means[ROW_CLASSES] = {&comparison->ap, &comparison->ap50,
-                                                 &comparison->ap75};
-    for (int64_t row = 0; row < job->num_rows; row++) {
-        struct compared_class *class =
-            row < ROW_CLASSES ? NULL : &comparison->classes[row - ROW_CLASSES];
-        describe(class ? &class->ap : means[row], worker->values[row], worker->others[row],
-                 class ? class->num_images : comparison->num_images,
-                 job->differences + row * job->num_resamples, job->num_resamples);
+    describe_row(&comparison->ap, job, ROW_AP, comparison->num_images);
+    describe_row(&comparison->ap50, job, ROW_AP50, comparison->num_images);
+    describe_row(&comparison->ap75, job, ROW_AP75, comparison->num_images);
+    for (int64_t k = 0; k < comparison->num_classes; k++) {
+        struct compared_class *class = &comparison->classes[k];
+        describe_row(&class->ap, job, ROW_CLASSES + k, class->num_images);
     }
 }
 

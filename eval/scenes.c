@@ -126,7 +126,7 @@ static enum status allocate_scenes(struct build *build, const struct cells *cell
         scenes->num_results += build->by_image.cells[i].num_results;
     }
     struct arena *arena = &scenes->arena;
-    scenes->classes = arena_alloc(arena, scenes->num_classes, sizeof *scenes->classes);
+    scenes->classes = arena_alloc(arena, scenes->num_classes, sizeof(struct coco_category *));
     scenes->scenes = arena_alloc(arena, scenes->num_scenes, sizeof *scenes->scenes);
     scenes->truths = arena_alloc(arena, scenes->num_truths, sizeof *scenes->truths);
     scenes->results = arena_alloc(arena, scenes->num_results, sizeof *scenes->results);

@@ -2,11 +2,11 @@
 // tests/oracle/eval_cases.py): the program's JSON must hold the same to 1e-9.
 #include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/file_view.h"
 #include "base/json_reader.h"
 #include "tests/harness.h"
+#include "tests/program.h"
 
 enum { NUM_NUMBERS = 12, MAX_CLASSES = 64, MAX_ARGUMENTS = 512 };
 
@@ -118,10 +118,10 @@ static void run_case_folder(const char *name, int threads) {
     read_document(command, &expected);
     snprintf(report_path, sizeof report_path, "%s/report.json", scratch_folder());
     snprintf(command, sizeof command,
-             "'%s' eval --ann '%s/ann.json' --results '%s/results.json' --json --threads %d %s "
-             "2>/dev/null >'%s'",
-             GCTMASK, path, path, threads, expected.arguments, report_path);
-    EXPECT_INT(system(command), 0);
+             "gctmask eval --ann '%s/ann.json' --results '%s/results.json' --json --threads %d %s "
+             ">$SCRATCH/report.json",
+             path, path, threads, expected.arguments);
+    EXPECT_INT(run_program(command), 0);
     read_document(report_path, &got);
     compare(name, &got.box, &expected.box);
     compare(name, &got.mask, &expected.mask);
