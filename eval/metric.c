@@ -1,12 +1,10 @@
 #include "eval/metric.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/array.h"
 #include "base/check.h"
 #include "eval/accumulate.h"
-#include "eval/overlap.h"
+#include "eval/verdicts.h"
 
 // ---- Settings ----
 
@@ -37,67 +35,6 @@ struct metric_settings metric_default_settings(enum iou_kind iou) {
     };
     metric_set_threshold_range(&settings, 0.5, 0.95, 0.05);
     return settings;
-}
-
-// ---- The run ----
-
-// What all workers share while cells are judged.
-struct evaluation {
-    const struct coco_set *truth;
-    const struct coco_set *results;
-    const struct metric_settings *settings;
-    struct result_rules rules;
-    struct cells cells;
-    struct verdict *verdicts; // [num_results, num_areas]
-    struct evaluation_worker *workers;
-};
-
-struct evaluation_worker {
-    struct overlap_scratch overlap;
-    struct matching_scratch matching;
-    double *areas; // of the cell's results
-    int64_t area_capacity;
-};
-
-static void judge_cell(void *context, int64_t index, int worker_number) {
-    struct evaluation *evaluation = context;
-    struct evaluation_worker *worker = &evaluation->workers[worker_number];
-    const struct metric_settings *settings = evaluation->settings;
-    const struct cell *cell = &evaluation->cells.cells[index];
-    struct error *err = &worker->overlap.err;
-    if (err->code != STATUS_OK) return;
-    if (array_reserve(&worker->areas, &worker->area_capacity, cell->num_results,
-                      sizeof *worker->areas, err) != STATUS_OK)
-        return;
-    overlap_compute(&worker->overlap, worker->areas, &evaluation->cells, cell, evaluation->truth,
-                    evaluation->results, settings, &evaluation->rules);
-    if (err->code != STATUS_OK) return;
-    struct verdict *verdicts = evaluation->verdicts + cell->result_begin * settings->num_areas;
-    if (!match_cell(verdicts, &worker->matching, worker->overlap.ious, worker->areas,
-                    &evaluation->cells, cell, evaluation->truth, settings))
-        (void)error_memory(err, "matching", cell->num_truths);
-}
-
-static enum status judge_cells(struct evaluation *evaluation, struct workers *workers,
-                               struct arena *arena, struct error *err) {
-    enum { GRAIN = 64, SCRATCH_BLOCK_BYTES = 1 << 18 };
-    int num_workers = workers_count(workers);
-    evaluation->workers = arena_alloc_zero(arena, num_workers, sizeof *evaluation->workers);
-    if (!evaluation->workers) return error_memory(err, "evaluation threads", num_workers);
-    for (int i = 0; i < num_workers; i++)
-        arena_init(&evaluation->workers[i].overlap.arena, SCRATCH_BLOCK_BYTES, 0);
-    workers_run(workers, evaluation->cells.num_cells, GRAIN, judge_cell, evaluation);
-    enum status status = STATUS_OK;
-    for (int i = 0; i < num_workers; i++) {
-        struct evaluation_worker *worker = &evaluation->workers[i];
-        if (status == STATUS_OK && worker->overlap.err.code != STATUS_OK)
-            status = error_set(err, worker->overlap.err.code, "%s", worker->overlap.err.message);
-        arena_destroy(&worker->overlap.arena);
-        array_free(&worker->overlap.ious);
-        array_free(&worker->areas);
-        matching_destroy(&worker->matching);
-    }
-    return status;
 }
 
 // ---- Results ----
@@ -157,42 +94,41 @@ static void accumulate_one(void *context, int64_t category, int worker) {
     accumulate_category(context, category, worker);
 }
 
-static enum status accumulate(struct metric *metric, const struct evaluation *evaluation,
-                              struct workers *workers, struct arena *arena, struct error *err) {
-    const struct cells *cells = &evaluation->cells;
-    int64_t max_results = 0;
+// The most results that one category has, with those that max_dets cut.
+static int64_t largest_category(const struct cells *cells) {
+    int64_t largest = 0;
     for (int64_t k = 0; k < cells->num_categories; k++) {
         int64_t begin = cells->category_begins[k];
         int64_t end = cells->category_begins[k + 1];
         if (begin == end) continue;
         const struct cell *last = &cells->cells[end - 1];
         int64_t count = last->result_begin + last->num_results - cells->cells[begin].result_begin;
-        if (count > max_results) max_results = count;
+        if (count > largest) largest = count;
     }
+    return largest;
+}
+
+static enum status accumulate(struct metric *metric, const struct verdicts *verdicts,
+                              struct workers *workers, struct arena *arena, struct error *err) {
     int num_workers = workers_count(workers);
+    int64_t max_results = largest_category(&verdicts->cells);
     struct accumulation_scratch *scratch = arena_alloc(arena, num_workers, sizeof *scratch);
     if (!scratch) return error_memory(err, "accumulation", num_workers);
     for (int i = 0; i < num_workers; i++)
         TRY(accumulation_scratch_init(&scratch[i], max_results, arena, err));
-    struct accumulation accumulation = {cells, evaluation->verdicts, metric, scratch};
-    workers_run(workers, cells->num_categories, 1, accumulate_one, &accumulation);
+    struct accumulation accumulation = {&verdicts->cells, verdicts->verdicts, metric, scratch};
+    workers_run(workers, verdicts->cells.num_categories, 1, accumulate_one, &accumulation);
     return STATUS_OK;
 }
 
-static enum status evaluate(struct metric *metric, struct evaluation *evaluation,
-                            struct workers *workers, struct arena *arena, struct error *err) {
-    const struct metric_settings *settings = &metric->settings;
-    struct cells *cells = &evaluation->cells;
-    TRY(overlap_check(&evaluation->rules, metric->truth, metric->results, settings, err));
-    TRY(cells_build(cells, metric->truth, metric->results, settings, workers, arena, err));
-    TRY(list_classes(metric, cells, err));
+static enum status evaluate(struct metric *metric, struct workers *workers, struct arena *arena,
+                            struct error *err) {
+    struct verdicts verdicts;
+    TRY(verdicts_compute(&verdicts, metric->truth, metric->results, &metric->settings, workers,
+                         arena, err));
+    TRY(list_classes(metric, &verdicts.cells, err));
     TRY(allocate_values(metric, err));
-    evaluation->verdicts =
-        arena_alloc(arena, cells->num_results * settings->num_areas, sizeof *evaluation->verdicts);
-    if (!evaluation->verdicts)
-        return error_memory(err, "the evaluation", cells->num_results * settings->num_areas * 8);
-    TRY(judge_cells(evaluation, workers, arena, err));
-    return accumulate(metric, evaluation, workers, arena, err);
+    return accumulate(metric, &verdicts, workers, arena, err);
 }
 
 enum status metric_compute(struct metric *metric, const struct coco_set *truth,
@@ -203,10 +139,9 @@ enum status metric_compute(struct metric *metric, const struct coco_set *truth,
     CHECK(settings->num_areas >= 1 && settings->num_areas <= METRIC_MAX_AREAS);
     *metric = (struct metric){.settings = *settings, .truth = truth, .results = results};
     arena_init(&metric->arena, BLOCK_BYTES, 0);
-    struct evaluation evaluation = {truth, results, &metric->settings, {0}, {0}, NULL, NULL};
     struct arena arena;
     arena_init(&arena, BLOCK_BYTES, 0);
-    enum status status = evaluate(metric, &evaluation, workers, &arena, err);
+    enum status status = evaluate(metric, workers, &arena, err);
     arena_destroy(&arena);
     if (status != STATUS_OK) metric_destroy(metric);
     return status;
