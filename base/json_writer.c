@@ -142,7 +142,7 @@ static bool format_short_decimal(char *text, size_t size, double value) {
 
 void json_write_double(struct json_writer *w, double value) {
     CHECK(isfinite(value));
-    char text[32];
+    char text[48]; // more than any number takes, as much as the compiler can prove
     if (!format_short_decimal(text, sizeof text, value)) {
         for (int digits = 15; digits <= 17; digits++) {
             snprintf(text, sizeof text, "%.*g", digits, value);

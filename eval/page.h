@@ -42,11 +42,15 @@ MUST_CHECK enum status place_shape(struct placed_shape *shape,
                                    const struct coco_image *image, enum iou_kind iou,
                                    struct arena *arena, struct error *err);
 
+enum { CANVAS_MAX_NAMES = 64 };
+
 struct canvas {
     const struct coco_image *image;
     double width, height; // of the image in pixels, or of all that is known to lie on it
     struct coco_box view; // the part that is shown
     bool has_names;       // written beside the outlines, not only shown on hovering
+    struct coco_box names[CANVAS_MAX_NAMES]; // where those written so far stand
+    int num_names;
 };
 
 struct canvas canvas_of(const struct scenes *scenes, const struct scene *scene);
@@ -57,7 +61,7 @@ MUST_CHECK enum status canvas_begin(struct page *page, const struct canvas *canv
 void canvas_end(struct page *page);
 
 // Draws outline and name; kind is a class of the style sheet. score < 0: none is shown.
-MUST_CHECK enum status canvas_draw(struct page *page, const struct canvas *canvas,
+MUST_CHECK enum status canvas_draw(struct page *page, struct canvas *canvas,
                                    const struct placed_shape *shape, const char *kind,
                                    const char *name, double score, struct error *err);
 

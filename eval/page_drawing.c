@@ -104,7 +104,7 @@ struct canvas canvas_of(const struct scenes *scenes, const struct scene *scene) 
 
 // Height of the letters, in pixels of the image.
 static double name_size(const struct canvas *canvas) {
-    return fmax(canvas->view.width, canvas->view.height) / 42;
+    return fmax(canvas->view.width, canvas->view.height) / 32;
 }
 
 enum status canvas_begin(struct page *page, const struct canvas *canvas, const char *label,
@@ -132,20 +132,44 @@ void canvas_end(struct page *page) {
     output_text(page->out, "</svg>\n");
 }
 
-static void draw_name(struct page *page, const struct canvas *canvas, const struct coco_box *box,
+static bool overlap(const struct coco_box *a, const struct coco_box *b) {
+    return a->x < b->x + b->width && b->x < a->x + a->width && a->y < b->y + b->height &&
+           b->y < a->y + a->height;
+}
+
+// Moves a name down until it lies on no other; one that finds no place after some lines stays where
+// it would have been.
+static struct coco_box find_place(const struct canvas *canvas, struct coco_box wanted) {
+    enum { MAX_LINES = 5 };
+    struct coco_box place = wanted;
+    for (int line = 0; line < MAX_LINES; line++) {
+        bool is_free = place.y + place.height <= canvas->view.y + canvas->view.height;
+        for (int i = 0; i < canvas->num_names && is_free; i++)
+            is_free = !overlap(&place, &canvas->names[i]);
+        if (is_free) return place;
+        place.y += wanted.height;
+    }
+    return wanted;
+}
+
+static void draw_name(struct page *page, struct canvas *canvas, const struct coco_box *box,
                       const char *text) {
     const struct coco_box *view = &canvas->view;
     double size = name_size(canvas);
-    double x = fmin(fmax(box->x, view->x), view->x + view->width - 4 * size);
-    double y = fmin(fmax(box->y - 0.3 * size, view->y + size), view->y + view->height - 2);
-    output_printf(page->out, "<text x=\"%.1f\" y=\"%.1f\">", x, y);
+    const double letter_width = 0.62 * size; // on average, in the page's bold face
+    double width = letter_width * (double)strlen(text);
+    double x = fmax(fmin(box->x, view->x + view->width - width), view->x);
+    double top = fmin(fmax(box->y - 1.3 * size, view->y), view->y + view->height - 1.2 * size);
+    struct coco_box place = find_place(canvas, (struct coco_box){x, top, width, 1.2 * size});
+    if (canvas->num_names < CANVAS_MAX_NAMES) canvas->names[canvas->num_names++] = place;
+    output_printf(page->out, "<text x=\"%.1f\" y=\"%.1f\" style=\"font-size:%.1fpx\">", place.x,
+                  place.y + size, size);
     markup_text(page->out, text);
     output_text(page->out, "</text>");
 }
 
-enum status canvas_draw(struct page *page, const struct canvas *canvas,
-                        const struct placed_shape *shape, const char *kind, const char *name,
-                        double score, struct error *err) {
+enum status canvas_draw(struct page *page, struct canvas *canvas, const struct placed_shape *shape,
+                        const char *kind, const char *name, double score, struct error *err) {
     char text[256];
     if (score < 0)
         snprintf(text, sizeof text, "%s", name);

@@ -52,7 +52,7 @@ static int compare_scenes(const void *a, const void *b) {
 }
 
 static enum status draw_truths(struct page *page, const struct report *report,
-                               const struct scene *scene, const struct canvas *canvas,
+                               const struct scene *scene, struct canvas *canvas,
                                struct error *err) {
     const struct scenes *scenes = &report->scenes;
     for (int64_t i = 0; i < scene->num_truths; i++) {
@@ -70,7 +70,7 @@ static enum status draw_truths(struct page *page, const struct report *report,
 }
 
 static enum status draw_results(struct page *page, const struct report *report,
-                                const struct scene *scene, const struct canvas *canvas,
+                                const struct scene *scene, struct canvas *canvas,
                                 struct error *err) {
     const struct scenes *scenes = &report->scenes;
     // The best ones are drawn last, on top.

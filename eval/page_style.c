@@ -123,7 +123,7 @@ const char *const page_style[] = {
     ".photo g path,.photo g rect{fill:var(--shape);stroke:var(--shape)}\n"
     ".photo .missed path,.photo .missed rect{stroke-dasharray:7 5}\n"
     ".photo .crowd path,.photo .crowd rect{stroke-dasharray:2 4;fill-opacity:.12}\n"
-    ".photo g text{font-size:1em;font-weight:600;fill:#fff;stroke:#000c;stroke-width:.22em;"
+    ".photo g text{font-weight:600;fill:#fff;stroke:#000c;stroke-width:.22em;"
     "paint-order:stroke;stroke-linejoin:round;pointer-events:none}\n"
     ".photo .found text,.photo .crowd text{display:none}"
     ".photo .found:hover text,.photo .crowd:hover text{display:inline}\n"
