@@ -195,3 +195,27 @@ enum decimal_result decimal_read(struct decimal *number, const char *text, const
     number->negative = negative;
     return DECIMAL_OK;
 }
+
+static const char *skip_digits(const char *at, const char *end) {
+    while (is_digit(at, end))
+        at++;
+    return at;
+}
+
+const char *decimal_skip(const char *text, const char *end) {
+    const char *at = text + (text < end && *text == '-');
+    const char *digits = at;
+    at = skip_digits(at, end);
+    if (at == digits || (*digits == '0' && at - digits > 1)) return NULL;
+    if (at < end && *at == '.') {
+        if (!is_digit(at + 1, end)) return NULL;
+        at = skip_digits(at + 1, end);
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '-' || *at == '+')) at++;
+        if (!is_digit(at, end)) return NULL;
+        at = skip_digits(at, end);
+    }
+    return at;
+}

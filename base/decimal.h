@@ -15,6 +15,9 @@ struct decimal {
 
 enum decimal_result { DECIMAL_OK, DECIMAL_MALFORMED, DECIMAL_OVERFLOW, DECIMAL_TOO_LONG };
 
+// The end of the number at text, or NULL if there is none: the same grammar, without the value.
+const char *decimal_skip(const char *text, const char *end);
+
 enum { DECIMAL_MAX_BYTES = 1024 };
 
 // Reads one number by JSON's grammar (RFC 8259, section 6) from text, which ends at end.

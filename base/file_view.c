@@ -22,7 +22,8 @@ static enum status map_descriptor(struct file_view *view, int descriptor, const 
     if (info.st_size == 0) return STATUS_OK;
     void *mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (mapped == MAP_FAILED)
-        return error_set(err, STATUS_NO_INPUT, "%s: cannot map: %s", path, strerror(errno));
+        return error_set(err, errno == ENOMEM ? STATUS_MEMORY : STATUS_NO_INPUT,
+                         "%s: cannot map: %s", path, strerror(errno));
     (void)madvise(mapped, (size_t)info.st_size, MADV_SEQUENTIAL);
     *view = (struct file_view){mapped, info.st_size};
     return STATUS_OK;

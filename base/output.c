@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,19 +38,33 @@ static char *writable_path(const char *path, struct error *err) {
     return target;
 }
 
+// Makes a file of a new name beside out->path; a negative number if it cannot. (mkostemp would make
+// one that only its owner may read, and the umask, which says what an output gets instead, cannot
+// be read without changing it under the feet of other threads.)
+static int create_temporary(struct output *out, size_t name_bytes) {
+    enum { ATTEMPTS = 100 };
+    uint32_t number = 0;
+    (void)!getrandom(&number, sizeof number, GRND_NONBLOCK);
+    for (uint32_t i = 0; i < ATTEMPTS; i++) {
+        snprintf(out->temporary, name_bytes, "%s.tmp.%08x", out->path, number + i);
+        int descriptor = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor >= 0 || errno != EEXIST) return descriptor;
+    }
+    return -1;
+}
+
 enum status output_open_file(struct output *out, const char *path, struct error *err) {
     struct error failure = {0};
     *out = (struct output){.kind = OUTPUT_FILE, .descriptor = -1};
     out->path = writable_path(path, &failure);
     if (!out->path) return error_set(err, failure.code, "%s", failure.message);
-    size_t size = strlen(out->path) + sizeof ".tmp.XXXXXX";
+    size_t size = strlen(out->path) + sizeof ".tmp.01234567";
     out->temporary = malloc(size);
     if (!out->temporary) {
         output_discard(out);
         return error_memory(err, "a file name", (long long)size);
     }
-    snprintf(out->temporary, size, "%s.tmp.XXXXXX", out->path);
-    out->descriptor = mkostemp(out->temporary, O_CLOEXEC);
+    out->descriptor = create_temporary(out, size);
     if (out->descriptor < 0) {
         enum status status =
             error_set(err, STATUS_CANNOT_WRITE, "%s: cannot write: %s", path, strerror(errno));
@@ -139,18 +154,11 @@ static void sync_folder_of(struct output *out) {
     close(descriptor);
 }
 
-// mkostemp makes files that only their owner reads; an output gets what open() would have given it.
-static mode_t default_mode(void) {
-    mode_t mask = umask(0);
-    umask(mask);
-    return 0666 & ~mask;
-}
-
 enum status output_commit(struct output *out, struct error *err) {
     CHECK(out->kind == OUTPUT_FILE && out->temporary);
     flush(out);
     if (out->failure.code == STATUS_OK) {
-        if (fchmod(out->descriptor, default_mode()) != 0 || fsync(out->descriptor) != 0) fail(out);
+        if (fsync(out->descriptor) != 0) fail(out);
         if (close(out->descriptor) != 0) fail(out);
         out->descriptor = -1;
     }

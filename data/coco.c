@@ -26,6 +26,17 @@ static enum status read_categories(struct coco_set *set, struct coco_part *part,
     return json_status(&part->json);
 }
 
+// The keys of a document that matter.
+enum section { NO_SECTION, IMAGES, CATEGORIES, ANNOTATIONS, NUM_SECTIONS };
+
+static const char *const section_keys[NUM_SECTIONS] = {"", "images", "categories", "annotations"};
+
+static enum section section_of(const struct json_string *key) {
+    for (enum section section = IMAGES; section < NUM_SECTIONS; section++)
+        if (json_string_is(key, section_keys[section])) return section;
+    return NO_SECTION;
+}
+
 static enum status read_document(struct coco_set *set, struct coco_part *part,
                                  const struct file_view *view,
                                  const struct coco_load_options *options, struct error *err) {
@@ -35,23 +46,28 @@ static enum status read_document(struct coco_set *set, struct coco_part *part,
                   "expected an object with images, annotations and categories, found an array "
                   "(a results file?)");
     struct json_string key;
+    bool seen[NUM_SECTIONS] = {false};
     json_begin_object(json);
     while (json_next_key(json, &key)) {
-        int64_t *count = json_string_is(&key, "images")        ? &set->num_images
-                         : json_string_is(&key, "categories")  ? &set->num_categories
-                         : json_string_is(&key, "annotations") ? &set->num_annotations
-                                                               : NULL;
-        if (!count) {
-            json_skip(json);
-        } else if (*count > 0) {
-            json_fail(json, "the key \"%.*s\" stands here for the second time", (int)key.size,
-                      key.data);
-        } else if (count == &set->num_images) {
+        enum section section = section_of(&key);
+        if (seen[section])
+            json_fail(json, "the key \"%s\" stands here for the second time",
+                      section_keys[section]);
+        seen[section] = section != NO_SECTION;
+        switch (section) {
+        case IMAGES:
             TRY(read_images(set, part, err));
-        } else if (count == &set->num_categories) {
+            break;
+        case CATEGORIES:
             TRY(read_categories(set, part, err));
-        } else {
+            break;
+        case ANNOTATIONS:
             TRY(coco_read_annotation_array(set, json, view, options, err));
+            break;
+        case NO_SECTION:
+        case NUM_SECTIONS:
+            json_skip(json);
+            break;
         }
     }
     json_end(json);

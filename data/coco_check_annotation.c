@@ -209,7 +209,9 @@ static bool check_rle(const struct subject *s) {
                     "the mask is %d x %d, the image %d x %d", segment->width, segment->height,
                     s->image->width, s->image->height);
     enum status status = coco_segment_to_rle(&rle, segment, 0, 0, s->scratch, &err);
-    if (status != STATUS_OK)
+    if (status == STATUS_MEMORY)
+        problem_list_fail(s->problems, &err);
+    else if (status != STATUS_OK)
         problem_add(s->problems,
                     is_complete(segment) ? PROBLEM_RLE_SUM_DIFFERS : PROBLEM_RLE_MALFORMED,
                     s->place, "%s", err.message);
@@ -274,7 +276,9 @@ double check_annotation(struct problem_list *problems, const struct coco_set *se
         struct error err;
         enum status status = coco_segment_to_rle(&rle, &a->segment, s.image ? s.image->height : 0,
                                                  s.image ? s.image->width : 0, scratch, &err);
-        if (status != STATUS_OK) {
+        if (status == STATUS_MEMORY) {
+            problem_list_fail(problems, &err);
+        } else if (status != STATUS_OK) {
             problem_add(problems, PROBLEM_SEGMENT_MALFORMED, s.place, "%s", err.message);
         } else if (rle_area(&rle) == 0) {
             problem_add(problems, PROBLEM_MASK_EMPTY, s.place, "the mask has no pixel");

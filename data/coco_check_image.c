@@ -91,7 +91,9 @@ static void check_file(struct problem_list *problems, struct problem_place place
         status = image_probe(&found, view.data, view.size, image->file_name, &limits, true, &err);
         file_view_close(&view);
     }
-    if (status != STATUS_OK)
+    if (status == STATUS_MEMORY)
+        problem_list_fail(problems, &err);
+    else if (status != STATUS_OK)
         problem_add(problems, PROBLEM_UNREADABLE_IMAGE, place, "%s", err.message);
     else
         check_file_size(problems, place, image, &found);

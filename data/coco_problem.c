@@ -78,11 +78,14 @@ void problem_add(struct problem_list *list, enum coco_problem_kind kind, struct 
     append(list, &(struct coco_problem){kind, place.array, place.index, place.id, text});
 }
 
+void problem_list_fail(struct problem_list *list, const struct error *failure) {
+    if (list->status != STATUS_OK) return;
+    list->status = failure->code;
+    list->err = *failure;
+}
+
 void problem_list_move(struct problem_list *target, struct problem_list *source) {
-    if (target->status == STATUS_OK && source->status != STATUS_OK) {
-        target->status = source->status;
-        target->err = source->err;
-    }
+    if (source->status != STATUS_OK) problem_list_fail(target, &source->err);
     // The totals of target are set at the end, so the room that is left is counted down here.
     int64_t room[NUM_PROBLEM_KINDS];
     for (int kind = 0; kind < NUM_PROBLEM_KINDS; kind++) {

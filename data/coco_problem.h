@@ -98,7 +98,7 @@ struct problem_list {
     int64_t limit;
     int64_t totals[NUM_PROBLEM_KINDS]; // of all that were added
     struct arena arena;                // the texts
-    enum status status;                // sticky: memory ran out
+    enum status status;                // sticky: the first failure
     struct error err;
 };
 
@@ -114,6 +114,10 @@ struct problem_place {
 
 void problem_add(struct problem_list *list, enum coco_problem_kind kind, struct problem_place place,
                  const char *format, ...) PRINTF_LIKE(4, 5);
+
+// Notes that a check could not be made, for lack of memory; problem_list_sort returns the first such
+// failure instead of a list that would blame the set.
+void problem_list_fail(struct problem_list *list, const struct error *failure);
 
 // Adds what source holds behind what target holds and empties source.
 void problem_list_move(struct problem_list *target, struct problem_list *source);

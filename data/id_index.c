@@ -1,6 +1,16 @@
 #include "data/id_index.h"
 
+#include <sys/random.h>
+
 #include "base/check.h"
+
+// Ids come from files that anybody may have written. With a hash known beforehand they could be
+// chosen to share one slot, and each search would walk over all of them.
+static uint64_t draw_seed(void) {
+    uint64_t seed = 0;
+    (void)!getrandom(&seed, sizeof seed, GRND_NONBLOCK); // without, 0 serves
+    return seed;
+}
 
 enum status id_index_init(struct id_index *index, int64_t max_ids, struct arena *arena,
                           struct error *err) {
@@ -8,7 +18,7 @@ enum status id_index_init(struct id_index *index, int64_t max_ids, struct arena 
     int64_t capacity = 4;
     while (capacity < 2 * max_ids)
         capacity *= 2;
-    *index = (struct id_index){.capacity = capacity};
+    *index = (struct id_index){.capacity = capacity, .seed = draw_seed()};
     index->ids = arena_alloc(arena, capacity, sizeof *index->ids);
     index->positions = arena_alloc(arena, capacity, sizeof *index->positions);
     if (!index->ids || !index->positions)
@@ -18,12 +28,17 @@ enum status id_index_init(struct id_index *index, int64_t max_ids, struct arena 
     return STATUS_OK;
 }
 
+// Every bit of x bears on every bit of the result (Stafford's mix 13, which SplitMix64 uses).
+static uint64_t mix(uint64_t x) {
+    x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
+    return x ^ x >> 31;
+}
+
 // The slot that holds id, or the free one where it belongs.
 static int64_t find_slot(const struct id_index *index, int64_t id) {
-    // Multiplying by an odd constant spreads consecutive ids over the high bits (Knuth, TAOCP 6.4).
-    uint64_t hash = (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15);
     int64_t mask = index->capacity - 1;
-    int64_t slot = (int64_t)(hash >> 32) & mask;
+    int64_t slot = (int64_t)mix((uint64_t)id ^ index->seed) & mask;
     while (index->positions[slot] >= 0 && index->ids[slot] != id)
         slot = (slot + 1) & mask;
     return slot;

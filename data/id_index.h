@@ -9,6 +9,7 @@
 
 struct id_index {
     int64_t capacity; // a power of two, at least twice the number of ids
+    uint64_t seed;    // of the hash, drawn for each index
     int64_t *ids;
     int64_t *positions; // -1: free
 };

@@ -10,13 +10,13 @@ enum status accumulation_scratch_init(struct accumulation_scratch *scratch, int6
         .order = arena_alloc(arena, max_results, sizeof *scratch->order),
         .merged = arena_alloc(arena, max_results, sizeof *scratch->merged),
         .ranks = arena_alloc(arena, max_results, sizeof *scratch->ranks),
-        .verdicts = arena_alloc(arena, max_results, sizeof *scratch->verdicts),
+        .events = arena_alloc(arena, max_results, sizeof *scratch->events),
         .precision = arena_alloc(arena, max_results, sizeof *scratch->precision),
     };
-    if (scratch->order && scratch->merged && scratch->ranks && scratch->verdicts &&
+    if (scratch->order && scratch->merged && scratch->ranks && scratch->events &&
         scratch->precision)
         return STATUS_OK;
-    return error_memory(err, "accumulation", max_results * 28);
+    return error_memory(err, "accumulation", max_results * 36);
 }
 
 // Lists the category's results (those that max_dets left) by falling score: positions relative to
@@ -60,32 +60,49 @@ static int64_t count_truths(const struct accumulation *accumulation, int64_t cat
     return count;
 }
 
-// Walks the results at threshold t, with at most max_dets of each image. Writes the precision at
-// each true positive and returns their number.
-static int64_t find_true_positives(const struct accumulation_scratch *scratch, int64_t count,
-                                   int64_t t, int64_t max_dets) {
-    int64_t true_positives = 0;
-    int64_t false_positives = 0;
+// Collects the events of one area range among results of rank below max_dets. verdicts are those of
+// the category, [results, num_areas], from the area's own on.
+static void collect_events(struct accumulation_scratch *scratch, int64_t count,
+                           const struct verdict *verdicts, const struct metric_settings *settings,
+                           int64_t max_dets) {
+    uint32_t all_thresholds = (uint32_t)((UINT64_C(1) << settings->num_thresholds) - 1);
+    int32_t position = 0;
+    scratch->num_events = 0;
     for (int64_t i = 0; i < count; i++) {
-        if (scratch->ranks[i] >= max_dets) continue;
-        uint32_t counts = ~scratch->verdicts[i].ignored >> t & 1;
-        uint32_t matched = scratch->verdicts[i].matched >> t & counts;
-        false_positives += counts - matched;
-        if (!matched) continue;
-        true_positives++;
-        double seen = (double)false_positives + (double)true_positives + DBL_EPSILON;
-        scratch->precision[true_positives - 1] = (double)true_positives / seen;
+        struct verdict verdict = verdicts[scratch->order[i] * settings->num_areas];
+        if (scratch->ranks[i] >= max_dets || verdict.ignored == all_thresholds) continue;
+        if (verdict.matched | verdict.ignored)
+            scratch->events[scratch->num_events++] =
+                (struct ranked_verdict){position, scratch->ranks[i], verdict};
+        position++;
+    }
+}
+
+// Writes the precision at each true positive of threshold t and returns their number.
+static int64_t find_true_positives(const struct accumulation_scratch *scratch, int64_t t) {
+    int64_t true_positives = 0;
+    int64_t num_ignored = 0;
+    for (int64_t i = 0; i < scratch->num_events; i++) {
+        const struct ranked_verdict *event = &scratch->events[i];
+        if (event->verdict.ignored >> t & 1) {
+            num_ignored++;
+        } else if (event->verdict.matched >> t & 1) {
+            // True and false positives up to here.
+            double seen = (double)(event->position + 1 - num_ignored) + DBL_EPSILON;
+            true_positives++;
+            scratch->precision[true_positives - 1] = (double)true_positives / seen;
+        }
     }
     return true_positives;
 }
 
-static int64_t count_true_positives(const struct accumulation_scratch *scratch, int64_t count,
-                                    int64_t t, int64_t max_dets) {
+static int64_t count_true_positives(const struct accumulation_scratch *scratch, int64_t t,
+                                    int64_t max_dets) {
     int64_t true_positives = 0;
-    for (int64_t i = 0; i < count; i++) {
-        const struct verdict *verdict = &scratch->verdicts[i];
-        uint32_t seen = scratch->ranks[i] < max_dets;
-        true_positives += (verdict->matched & ~verdict->ignored) >> t & seen;
+    for (int64_t i = 0; i < scratch->num_events; i++) {
+        const struct verdict *verdict = &scratch->events[i].verdict;
+        uint32_t counts = scratch->events[i].rank < max_dets;
+        true_positives += (verdict->matched & ~verdict->ignored) >> t & counts;
     }
     return true_positives;
 }
@@ -106,26 +123,28 @@ static void sample_precision(double *samples, int64_t stride, double *precision,
     }
 }
 
-// Precision and recall of one area range from the verdicts in scratch.
+// Precision and recall of one area range.
 static void fill_area(struct metric *metric, int64_t category, int64_t area, int64_t num_counted,
-                      const struct accumulation_scratch *scratch, int64_t count) {
+                      struct accumulation_scratch *scratch, int64_t count,
+                      const struct verdict *verdicts) {
     const struct metric_settings *settings = &metric->settings;
     int64_t stride = metric->num_classes * settings->num_areas; // between recalls
     int64_t offset = category * settings->num_areas + area;
-    for (int64_t t = 0; t < settings->num_thresholds; t++) {
-        int64_t samples = t * METRIC_NUM_RECALLS * stride + offset;
-        double *recall = metric->recall + (t * stride + offset) * METRIC_NUM_MAX_DETS;
-        for (int64_t m = 0; m < METRIC_NUM_MAX_DETS; m++) {
-            int64_t max_dets = settings->max_dets[m];
-            double *precision = m == METRIC_NUM_MAX_DETS - 1 ? metric->precision
-                                : max_dets == 100            ? metric->precision_at_100
-                                                             : NULL;
-            int64_t found = precision ? find_true_positives(scratch, count, t, max_dets)
-                                      : count_true_positives(scratch, count, t, max_dets);
-            recall[m] = (double)found / (double)num_counted;
+    // From the largest max_dets down: the events of a larger one hold those of a smaller one.
+    for (int64_t m = METRIC_NUM_MAX_DETS - 1; m >= 0; m--) {
+        int64_t max_dets = settings->max_dets[m];
+        double *precision = m == METRIC_NUM_MAX_DETS - 1 ? metric->precision
+                            : max_dets == 100            ? metric->precision_at_100
+                                                         : NULL;
+        if (precision) collect_events(scratch, count, verdicts + area, settings, max_dets);
+        for (int64_t t = 0; t < settings->num_thresholds; t++) {
+            int64_t found = precision ? find_true_positives(scratch, t)
+                                      : count_true_positives(scratch, t, max_dets);
+            metric->recall[(t * stride + offset) * METRIC_NUM_MAX_DETS + m] =
+                (double)found / (double)num_counted;
             if (precision)
-                sample_precision(precision + samples, stride, scratch->precision, found,
-                                 num_counted);
+                sample_precision(precision + t * METRIC_NUM_RECALLS * stride + offset, stride,
+                                 scratch->precision, found, num_counted);
         }
     }
 }
@@ -139,9 +158,7 @@ void accumulate_category(const struct accumulation *accumulation, int64_t catego
     for (int64_t a = 0; a < num_areas; a++) {
         int64_t num_counted = count_truths(accumulation, category, &metric->settings.areas[a]);
         if (num_counted == 0) continue; // the values stay at -1
-        const struct verdict *verdicts = accumulation->verdicts + first * num_areas + a;
-        for (int64_t i = 0; i < count; i++)
-            scratch->verdicts[i] = verdicts[scratch->order[i] * num_areas];
-        fill_area(metric, category, a, num_counted, scratch, count);
+        fill_area(metric, category, a, num_counted, scratch, count,
+                  accumulation->verdicts + first * num_areas);
     }
 }

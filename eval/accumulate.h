@@ -10,13 +10,22 @@ struct accumulation {
     struct accumulation_scratch *scratch; // one for each worker
 };
 
+// A result that is matched or ignored at some threshold but not ignored at all of them. All others
+// only lower the precision, and are known by their number.
+struct ranked_verdict {
+    int32_t position; // among the results that are not ignored at all thresholds
+    int32_t rank;     // within its image
+    struct verdict verdict;
+};
+
 // What a worker needs to rank and sum one category; all of as many items as it has results.
 struct accumulation_scratch {
-    int32_t *order;           // positions of the results, by falling score
-    int32_t *merged;          // for sorting
-    int32_t *ranks;           // of each result of the order within its image
-    struct verdict *verdicts; // of one area range, in the order
-    double *precision;        // at each true positive
+    int32_t *order;                // positions of the results, by falling score
+    int32_t *merged;               // for sorting
+    int32_t *ranks;                // of each result of the order within its image
+    struct ranked_verdict *events; // of one area range, in the order
+    int64_t num_events;
+    double *precision; // at each true positive
 };
 
 // Room for categories of up to max_results results.

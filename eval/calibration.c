@@ -3,7 +3,6 @@
 #include <math.h>
 
 static int64_t bin_of(double score) {
-    if (!(score > 0)) return 0;
     return score < 1 ? (int64_t)(score * CALIBRATION_BINS) : CALIBRATION_BINS - 1;
 }
 
@@ -13,7 +12,7 @@ struct calibration calibration_compute(const struct scenes *scenes,
     for (int64_t r = 0; r < scenes->num_results; r++) {
         const struct judged_result *judged = &breakdown->results[r];
         if (judged->is_ignored) continue;
-        double score = scenes->results[r].annotation->score;
+        double score = fmin(fmax(scenes->results[r].annotation->score, 0), 1);
         struct calibration_bin *bin = &calibration.bins[bin_of(score)];
         bin->num_results++;
         bin->num_correct += judged->judgement == JUDGED_CORRECT;

@@ -22,7 +22,7 @@ struct calibration {
     double largest_error;  // of any bin; -1 if there are no results
 };
 
-// Scores below 0 are in the first bin, above 1 in the last.
+// A score below 0 counts as 0, one above 1 as 1: no probability lies beyond.
 struct calibration calibration_compute(const struct scenes *scenes,
                                        const struct breakdown *breakdown);
 

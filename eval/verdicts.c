@@ -8,6 +8,7 @@ struct verdict_worker {
     struct matching_scratch matching;
     double *areas; // of the cell's results
     int64_t area_capacity;
+    int64_t last_cell; // if this failed, where
 };
 
 // What all workers share while cells are judged.
@@ -27,6 +28,7 @@ static void judge_cell(void *context, int64_t index, int worker_number) {
     const struct cell *cell = &cells->cells[index];
     struct error *err = &worker->overlap.err;
     if (err->code != STATUS_OK) return;
+    worker->last_cell = index;
     if (array_reserve(&worker->areas, &worker->area_capacity, cell->num_results,
                       sizeof *worker->areas, err) != STATUS_OK)
         return;
@@ -40,6 +42,19 @@ static void judge_cell(void *context, int64_t index, int worker_number) {
         (void)error_memory(err, "matching", cell->num_truths);
 }
 
+// Cells are taken in order, so however many threads there are, one of them stops at the first cell
+// that is wrong: of several errors always the same one is reported.
+static enum status report_first(const struct verdict_worker *workers, int num_workers,
+                                struct error *err) {
+    const struct verdict_worker *first = NULL;
+    for (int i = 0; i < num_workers; i++) {
+        bool failed = workers[i].overlap.err.code != STATUS_OK;
+        if (failed && (!first || workers[i].last_cell < first->last_cell)) first = &workers[i];
+    }
+    if (!first) return STATUS_OK;
+    return error_set(err, first->overlap.err.code, "%s", first->overlap.err.message);
+}
+
 static enum status judge_cells(struct verdict_job *job, struct workers *workers,
                                struct arena *arena, struct error *err) {
     enum { GRAIN = 64, SCRATCH_BLOCK_BYTES = 1 << 18 };
@@ -49,11 +64,9 @@ static enum status judge_cells(struct verdict_job *job, struct workers *workers,
     for (int i = 0; i < num_workers; i++)
         arena_init(&job->workers[i].overlap.arena, SCRATCH_BLOCK_BYTES, 0);
     workers_run(workers, job->verdicts->cells.num_cells, GRAIN, judge_cell, job);
-    enum status status = STATUS_OK;
+    enum status status = report_first(job->workers, num_workers, err);
     for (int i = 0; i < num_workers; i++) {
         struct verdict_worker *worker = &job->workers[i];
-        if (status == STATUS_OK && worker->overlap.err.code != STATUS_OK)
-            status = error_set(err, worker->overlap.err.code, "%s", worker->overlap.err.message);
         arena_destroy(&worker->overlap.arena);
         array_free(&worker->overlap.ious);
         array_free(&worker->areas);

@@ -117,32 +117,47 @@ struct id_list {
     int64_t capacity;
 };
 
-static enum status add_id(struct id_list *list, const char *text, const char *where,
-                          struct error *err) {
-    int64_t id = 0;
-    if (!parse_id(text, &id))
-        return error_set(err, STATUS_USAGE, "%s: expected an image id, found \"%s\"", where, text);
+static enum status add_id(struct id_list *list, int64_t id, struct error *err) {
     TRY(array_reserve(&list->ids, &list->capacity, list->count + 1, sizeof *list->ids, err));
     list->ids[list->count++] = id;
     return STATUS_OK;
 }
 
+static enum status add_id_of_word(struct id_list *list, const char *word, struct error *err) {
+    int64_t id = 0;
+    if (parse_id(word, &id)) return add_id(list, id, err);
+    return error_set(err, STATUS_USAGE, "--images: expected an image id, found \"%s\"", word);
+}
+
+enum { MAX_ID_BYTES = 31 };
+
+static enum status add_id_of_line(struct id_list *list, const char *line, int64_t size,
+                                  struct error *err) {
+    char text[MAX_ID_BYTES + 1] = "";
+    int64_t id = 0;
+    if (size > 0 && line[size - 1] == '\r') size--;
+    if (size == 0) return STATUS_OK;
+    memcpy(text, line, (size_t)(size < MAX_ID_BYTES ? size : MAX_ID_BYTES));
+    bool whole = (int64_t)strlen(text) == size; // neither cut nor with a NUL inside
+    if (whole && parse_id(text, &id)) return add_id(list, id, err);
+    return error_set(err, STATUS_DATA, "expected an image id, found \"%s\"%s", text,
+                     whole ? "" : "...");
+}
+
 // One id on each line; empty lines are skipped.
 static enum status add_ids_of_file(struct id_list *list, const char *path, struct error *err) {
-    enum { MAX_ID_BYTES = 31, MAX_FILE_BYTES = 1 << 30 };
+    enum { MAX_FILE_BYTES = 1 << 30 };
     struct file_view view;
     TRY(file_view_open(&view, path, MAX_FILE_BYTES, err));
     enum status status = STATUS_OK;
-    const char *end = view.data + view.size;
-    for (const char *line = view.data; line < end && status == STATUS_OK;) {
-        const char *line_end = memchr(line, '\n', (size_t)(end - line));
-        if (!line_end) line_end = end;
-        char text[MAX_ID_BYTES + 1] = "";
-        int64_t size = line_end - line;
-        if (size > 0 && line[size - 1] == '\r') size--;
-        memcpy(text, line, (size_t)(size < MAX_ID_BYTES ? size : MAX_ID_BYTES));
-        if (size > 0) status = add_id(list, text, path, err);
-        line = line_end + 1;
+    int64_t number = 1;
+    for (int64_t at = 0; at < view.size && status == STATUS_OK; number++) {
+        const char *line = view.data + at;
+        const char *line_end = memchr(line, '\n', (size_t)(view.size - at));
+        int64_t size = line_end ? line_end - line : view.size - at;
+        status = add_id_of_line(list, line, size, err);
+        if (status == STATUS_DATA) error_prefix(err, "%s: line %lld: ", path, (long long)number);
+        at += size + 1;
     }
     file_view_close(&view);
     return status;
@@ -156,7 +171,7 @@ static enum status set_images(struct metric_settings *settings, const struct opt
     for (int64_t i = 0; i < images->count && status == STATUS_OK; i++) {
         const char *text = images->items[i];
         status = *text == '@' ? add_ids_of_file(&list, text + 1, err)
-                              : add_id(&list, text, "--images", err);
+                              : add_id_of_word(&list, text, err);
     }
     int64_t *ids = arena_alloc(arena, list.count, sizeof *ids);
     if (status == STATUS_OK && !ids) status = error_memory(err, "image ids", list.count * 8);

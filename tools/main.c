@@ -1,4 +1,5 @@
 // gctmask: one program, one command for each task. The commands are listed in commands.def.
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,7 +42,17 @@ static void report(const struct invocation *invocation, const struct error *err)
     log_message(&invocation->log, LOG_ERROR, "%s%s", err->message, hint);
 }
 
+// A program may be started with standard streams closed. The next file that it opens would take
+// their place, and messages would be written into it; so their places are taken, by something that
+// can neither be read nor written.
+static void hold_standard_streams(void) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) < 0)
+            (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+    hold_standard_streams();
     struct arena arena;
     struct output out;
     struct error err = {0};

@@ -11,6 +11,7 @@
 static double read_text(const char *text) {
     struct decimal number;
     if (decimal_read(&number, text, text + strlen(text)) != DECIMAL_OK) return NAN;
+    EXPECT(decimal_skip(text, text + strlen(text)) == number.end);
     EXPECT_INT(number.end - text, (int64_t)strlen(text));
     return number.value;
 }
@@ -100,6 +101,7 @@ static void malformed(void) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct decimal number;
         EXPECT_INT(decimal_read(&number, texts[i], texts[i] + strlen(texts[i])), DECIMAL_MALFORMED);
+        EXPECT(!decimal_skip(texts[i], texts[i] + strlen(texts[i])));
     }
     struct decimal number;
     EXPECT_INT(decimal_read(&number, "1e400", &"1e400"[5]), DECIMAL_OVERFLOW);

@@ -39,7 +39,7 @@ static const struct bad_input BAD_INPUTS[] = {
     {"", BOX, "", 65, "expected an object, found the end of the file"},
     {"[]", BOX, "", 65, "found an array (a results file?)"},
     {"{\"images\":[1]}", BOX, "", 65, "expected an object, found a number"},
-    {"{\"images\":[],\"images\":[]}", BOX, "", 65, "not have"},
+    {"{\"images\":[],\"images\":[]}", BOX, "", 65, "second time"},
     {"{" IMAGES "," IMAGES "}", BOX, "", 65, "\"images\" stands here for the second time"},
     {GOOD, "", "", 65, "expected an array, found the end of the file"},
     {GOOD, "{}", "", 65, "found an object (an annotation file?)"},
