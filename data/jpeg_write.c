@@ -28,9 +28,9 @@ __attribute__((noreturn)) static void on_error(j_common_ptr jpeg) {
     char text[JMSG_LENGTH_MAX];
     jpeg->err->format_message(jpeg, text);
     bool no_memory = jpeg->err->msg_code == JERR_OUT_OF_MEMORY;
-    encoder->status =
-        error_set(encoder->err, no_memory ? STATUS_MEMORY : STATUS_DATA, "cannot write %d x %d pixels as JPEG: %s",
-                  encoder->image->width, encoder->image->height, text);
+    encoder->status = error_set(encoder->err, no_memory ? STATUS_MEMORY : STATUS_DATA,
+                                "cannot write %d x %d pixels as JPEG: %s", encoder->image->width,
+                                encoder->image->height, text);
     longjmp(encoder->escape, 1);
 }
 

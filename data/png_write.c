@@ -37,9 +37,9 @@ struct png_encoder {
 __attribute__((noreturn)) static void on_error(png_struct *png, const char *text) {
     struct png_encoder *encoder = png_get_error_ptr(png);
     bool no_memory = strcmp(text, "Out of memory") == 0;
-    encoder->status =
-        error_set(encoder->err, no_memory ? STATUS_MEMORY : STATUS_DATA, "cannot write %lld x %lld pixels as PNG: %s",
-                  (long long)encoder->width, (long long)encoder->height, text);
+    encoder->status = error_set(encoder->err, no_memory ? STATUS_MEMORY : STATUS_DATA,
+                                "cannot write %lld x %lld pixels as PNG: %s",
+                                (long long)encoder->width, (long long)encoder->height, text);
     longjmp(encoder->escape, 1);
 }
 

@@ -170,8 +170,8 @@ static enum status set_images(struct metric_settings *settings, const struct opt
     enum status status = STATUS_OK;
     for (int64_t i = 0; i < images->count && status == STATUS_OK; i++) {
         const char *text = images->items[i];
-        status = *text == '@' ? add_ids_of_file(&list, text + 1, err)
-                              : add_id_of_word(&list, text, err);
+        status =
+            *text == '@' ? add_ids_of_file(&list, text + 1, err) : add_id_of_word(&list, text, err);
     }
     int64_t *ids = arena_alloc(arena, list.count, sizeof *ids);
     if (status == STATUS_OK && !ids) status = error_memory(err, "image ids", list.count * 8);

@@ -10,7 +10,7 @@
 
 static double read_text(const char *text) {
     struct decimal number;
-    if (decimal_read(&number, text, text + strlen(text)) != DECIMAL_OK) return NAN;
+    if (decimal_read(&number, text, text + strlen(text)) != DECIMAL_OK) return (double)NAN;
     EXPECT(decimal_skip(text, text + strlen(text)) == number.end);
     EXPECT_INT(number.end - text, (int64_t)strlen(text));
     return number.value;
