@@ -115,8 +115,8 @@ struct problem_place {
 void problem_add(struct problem_list *list, enum coco_problem_kind kind, struct problem_place place,
                  const char *format, ...) PRINTF_LIKE(4, 5);
 
-// Notes that a check could not be made, for lack of memory; problem_list_sort returns the first such
-// failure instead of a list that would blame the set.
+// Notes that a check could not be made, for lack of memory; problem_list_sort returns the first
+// such failure instead of a list that would blame the set.
 void problem_list_fail(struct problem_list *list, const struct error *failure);
 
 // Adds what source holds behind what target holds and empties source.
