@@ -62,8 +62,10 @@ static void flipped_bits(void) {
     struct error err;
     arena_init(&arena, 1 << 16, 0);
     struct bytes png = read_image_file("rgb.png", &arena);
-    // Any bit of the critical chunks is covered by a check sum, lengths and types included.
-    for (int64_t bit = 8 * 8; bit < png.size * 8; bit++) {
+    // Any bit of the critical chunks is covered by a check sum, lengths and types included. Behind
+    // the last row libpng 1.6.39 looks at the end chunk, and 1.6.48 no longer does.
+    const int64_t end_chunk_bytes = 12;
+    for (int64_t bit = 8 * 8; bit < (png.size - end_chunk_bytes) * 8; bit++) {
         png.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         enum status status = decode_bytes(&image, NULL, png, false, &arena, &err);
         EXPECT(status == STATUS_DATA || status == STATUS_MEMORY);
