@@ -41,7 +41,7 @@ static void scan_key(struct scan *scan, struct json_string string, struct level 
     char *text = arena_alloc(&scan->arena, string.size + 1, 1);
     struct key *key = arena_alloc(&scan->arena, 1, sizeof *key);
     if (!text || !key) {
-        json_fail(r, "more keys than memory for them");
+        r->status = error_memory(r->err, "the keys of a configuration", string.size);
         return;
     }
     int64_t size = json_string_unescape(&string, text);
@@ -119,23 +119,20 @@ static void scan_document(struct scan *scan) {
     json_end(r);
 }
 
-// NULL, with STATUS_DATA in err, if the document is not acceptable.
-static cJSON *parse(const char *text, int64_t size, const char *name, struct error *err) {
-    if (size > CONFIG_MAX_BYTES) {
-        (void)error_set(err, STATUS_DATA, "%s: more than %d bytes", name, CONFIG_MAX_BYTES);
-        return NULL;
-    }
+static enum status parse(cJSON **root, const char *text, int64_t size, const char *name,
+                         struct error *err) {
+    if (size > CONFIG_MAX_BYTES)
+        return error_set(err, STATUS_DATA, "%s: more than %d bytes", name, CONFIG_MAX_BYTES);
     struct scan scan = {0};
     arena_init(&scan.arena, 1 << 14, 0);
     json_reader_init(&scan.reader, text, size, name, err);
     scan_document(&scan);
     arena_destroy(&scan.arena);
-    if (json_status(&scan.reader) != STATUS_OK) return NULL;
-    cJSON *root = cJSON_ParseWithLength(text, (size_t)size);
+    TRY(json_status(&scan.reader));
+    *root = cJSON_ParseWithLength(text, (size_t)size);
+    if (*root) return STATUS_OK;
     // Some versions of cJSON refuse numbers of more than 63 characters.
-    if (!root)
-        (void)error_set(err, STATUS_DATA, "%s: a number is too long, or memory is short", name);
-    return root;
+    return error_set(err, STATUS_DATA, "%s: a number is too long, or memory is short", name);
 }
 
 // ---- From the document to the options ----
@@ -157,6 +154,7 @@ struct group {
 
 static enum status apply_items(struct options *options, const cJSON *root, const char *file,
                                struct error *err) {
+    CHECK(root);
     const struct option_origin origin = {OPTION_FROM_FILE, file};
     struct group groups[CONFIG_MAX_DEPTH + 1] = {{root->child, 0}};
     char name[NAME_BYTES];
@@ -195,8 +193,8 @@ static enum status apply(struct options *options, const cJSON *root, const char 
 
 enum status config_read(struct options *options, const char *text, int64_t size, const char *name,
                         struct error *err) {
-    cJSON *root = parse(text, size, name, err);
-    if (!root) return STATUS_DATA;
+    cJSON *root = NULL;
+    TRY(parse(&root, text, size, name, err));
     enum status status = STATUS_OK;
     if (cJSON_GetObjectItemCaseSensitive(root, "base"))
         status = error_set(err, STATUS_DATA, "%s: base: only a file can have one", name);
@@ -235,9 +233,9 @@ static enum status add_layer(struct chain *chain, const char *path, struct arena
     if (!layer->real_path) return error_memory(err, "a file name", PATH_MAX);
     struct file_view view;
     TRY(file_view_open(&view, path, CONFIG_MAX_BYTES, err));
-    layer->root = parse(view.data, view.size, path, err);
+    enum status status = parse(&layer->root, view.data, view.size, path, err);
     file_view_close(&view);
-    if (!layer->root) return STATUS_DATA;
+    TRY(status);
     chain->count++;
     return STATUS_OK;
 }

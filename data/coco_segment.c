@@ -9,16 +9,18 @@ static enum status polygons_or_boxes_to_rle(struct rle *rle, const struct coco_s
     // the object by the first.
     if (segment->count == 0 || polygons[0].num_points != 2)
         return polygons_to_rle(rle, polygons, segment->count, height, width, arena, err);
-    struct rle *parts = arena_alloc(arena, segment->count, sizeof *parts);
-    if (!parts) return error_memory(err, "box masks", segment->count * (int64_t)sizeof *parts);
-    for (int64_t i = 0; i < segment->count; i++) {
+    struct polygon *boxes = arena_alloc(arena, segment->count, sizeof *boxes);
+    double *corners = arena_alloc(arena, segment->count, BOX_CORNER_NUMBERS * sizeof *corners);
+    if (!boxes || !corners) return error_memory(err, "boxes", segment->count * 80);
+    for (int64_t i = 0; i < segment->count; i++, corners += BOX_CORNER_NUMBERS) {
         const double *n = polygons[i].points;
         if (polygons[i].num_points < 2)
-            return error_set(err, STATUS_DATA, "a box of fewer than four numbers");
-        struct coco_box box = {n[0], n[1], n[2], n[3]};
-        TRY(box_to_rle(&parts[i], &box, height, width, arena, err));
+            return error_set(err, STATUS_DATA, "part %lld: a box of fewer than four numbers",
+                             (long long)i);
+        box_corners(corners, &(struct coco_box){n[0], n[1], n[2], n[3]});
+        boxes[i] = (struct polygon){corners, 4};
     }
-    return rle_merge(rle, parts, segment->count, false, arena, err);
+    return polygons_to_rle(rle, boxes, segment->count, height, width, arena, err);
 }
 
 enum status coco_segment_to_rle(struct rle *rle, const struct coco_segment *segment, int32_t height,

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "data/rle_internal.h"
 
@@ -17,6 +18,8 @@ enum {
     BEFORE_MIDDLE = 2, // the middle of a pixel lies between this step and the next
 };
 
+// Of one object, all its parts together: a bound on the memory that a few bytes of a file can ask
+// for. Real objects stay a thousand times below.
 static const int64_t max_crossings = INT64_C(1) << 26;
 
 struct grid_point {
@@ -272,11 +275,18 @@ static enum status draw_parts(struct rle *rle, const struct polygon *polygons, i
                               struct arena *scratch, struct error *err) {
     struct rle *parts = arena_alloc(scratch, count, sizeof *parts);
     if (!parts) return error_memory(err, "the parts of an object", (long long)count * 32);
+    int64_t num_crossings = 0;
     for (int64_t i = 0; i < count; i++) {
         enum status status = polygon_to_rle(&parts[i], &polygons[i], height, width, scratch, err);
-        if (status == STATUS_OK) continue;
-        error_prefix(err, "part %lld: ", (long long)i);
-        return status;
+        if (status != STATUS_OK) error_prefix(err, "part %lld: ", (long long)i);
+        TRY(status);
+        num_crossings += find_edges(&polygons[i], width, NULL).count;
+        if (num_crossings > max_crossings)
+            return error_set(
+                err, STATUS_DATA,
+                "%lld of %lld parts cross pixel columns %lld times, expected at most %lld times",
+                (long long)i + 1, (long long)count, (long long)num_crossings,
+                (long long)max_crossings);
     }
     return rle_merge(rle, parts, count, false, arena, err);
 }
@@ -293,11 +303,18 @@ enum status polygons_to_rle(struct rle *rle, const struct polygon *polygons, int
     return status;
 }
 
-enum status box_to_rle(struct rle *rle, const struct coco_box *box, int32_t height, int32_t width,
-                       struct arena *arena, struct error *err) {
+void box_corners(double corners[BOX_CORNER_NUMBERS], const struct coco_box *box) {
     double right = box->x + box->width;
     double bottom = box->y + box->height;
-    double corners[] = {box->x, box->y, box->x, bottom, right, bottom, right, box->y};
+    const double numbers[BOX_CORNER_NUMBERS] = {box->x, box->y, box->x, bottom,
+                                                right,  bottom, right,  box->y};
+    memcpy(corners, numbers, sizeof numbers);
+}
+
+enum status box_to_rle(struct rle *rle, const struct coco_box *box, int32_t height, int32_t width,
+                       struct arena *arena, struct error *err) {
+    double corners[BOX_CORNER_NUMBERS];
+    box_corners(corners, box);
     struct polygon polygon = {corners, 4};
     return polygon_to_rle(rle, &polygon, height, width, arena, err);
 }

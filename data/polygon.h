@@ -23,6 +23,10 @@ MUST_CHECK enum status polygons_to_rle(struct rle *rle, const struct polygon *po
                                        int64_t count, int32_t height, int32_t width,
                                        struct arena *arena, struct error *err);
 
+// Four corners, x and y, in the order in which COCO draws a box.
+enum { BOX_CORNER_NUMBERS = 8 };
+void box_corners(double corners[BOX_CORNER_NUMBERS], const struct coco_box *box);
+
 // The mask of a box as COCO draws it: the polygon of its four corners (cocoapi, rleFrBbox).
 MUST_CHECK enum status box_to_rle(struct rle *rle, const struct coco_box *box, int32_t height,
                                   int32_t width, struct arena *arena, struct error *err);

@@ -3,6 +3,21 @@
 #include "base/array.h"
 #include "eval/boundary.h"
 
+// A few bytes of a file can stand for a mask of megabytes. No real image comes near this sum over
+// one cell; a file made to exhaust the machine ends with an error.
+static const int64_t max_mask_bytes = INT64_C(2) << 30;
+
+void overlap_scratch_init(struct overlap_scratch *scratch) {
+    enum { BLOCK_BYTES = 1 << 18 };
+    *scratch = (struct overlap_scratch){0};
+    arena_init(&scratch->arena, BLOCK_BYTES, max_mask_bytes);
+}
+
+void overlap_scratch_destroy(struct overlap_scratch *scratch) {
+    arena_destroy(&scratch->arena);
+    array_free(&scratch->ious);
+}
+
 // ---- What the files must hold ----
 
 static enum status require(bool holds, const struct coco_set *set, int64_t index, const char *what,
@@ -75,13 +90,7 @@ static enum status result_mask(struct rle *mask, const struct coco_annotation *r
     enum status status = STATUS_OK;
     if (result->segment.kind == SEGMENT_NONE) {
         // parity: a result without a mask is judged by its box's.
-        double x1 = result->box.x;
-        double y1 = result->box.y;
-        double x2 = result->box.x + result->box.width;
-        double y2 = result->box.y + result->box.height;
-        const double corners[] = {x1, y1, x1, y2, x2, y2, x2, y1};
-        struct polygon polygon = {corners, 4};
-        status = polygon_to_rle(mask, &polygon, image->height, image->width, arena, err);
+        status = box_to_rle(mask, &result->box, image->height, image->width, arena, err);
     } else {
         status =
             coco_segment_to_rle(mask, &result->segment, image->height, image->width, arena, err);

@@ -11,6 +11,9 @@ struct overlap_scratch {
     int64_t iou_capacity;
 };
 
+void overlap_scratch_init(struct overlap_scratch *scratch);
+void overlap_scratch_destroy(struct overlap_scratch *scratch);
+
 // How pycocotools' loadRes reads the results: by what the first one holds.
 struct result_rules {
     bool area_from_box; // parity: with a bbox in the first result all areas are those of boxes, for

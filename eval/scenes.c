@@ -201,7 +201,7 @@ static enum status fill_scenes(struct build *build, struct workers *workers, str
     build->workers = arena_alloc_zero(arena, num_workers, sizeof *build->workers);
     if (!build->workers) return error_memory(err, "threads of a report", num_workers);
     for (int i = 0; i < num_workers; i++) {
-        arena_init(&build->workers[i].overlap.arena, BLOCK_BYTES, 0);
+        overlap_scratch_init(&build->workers[i].overlap);
         arena_init(&build->workers[i].arena, BLOCK_BYTES, 0);
     }
     workers_run(workers, build->scenes->num_scenes, GRAIN, fill_scene, build);
@@ -211,8 +211,7 @@ static enum status fill_scenes(struct build *build, struct workers *workers, str
         if (status == STATUS_OK && worker->overlap.err.code != STATUS_OK)
             status = error_set(err, worker->overlap.err.code, "%s", worker->overlap.err.message);
         arena_adopt(&build->scenes->arena, &worker->arena);
-        arena_destroy(&worker->overlap.arena);
-        array_free(&worker->overlap.ious);
+        overlap_scratch_destroy(&worker->overlap);
         array_free(&worker->areas);
     }
     return status;

@@ -14,9 +14,13 @@ struct selection {
     int64_t area;
 };
 
-// Whether value i of a dimension is in the selection.
-static bool selected(int64_t chosen, int64_t i) {
-    return chosen < 0 || chosen == i;
+// The indices begin..end-1 of one dimension that a selection takes.
+struct range {
+    int64_t begin, end;
+};
+
+static struct range range_of(int64_t chosen, int64_t count) {
+    return chosen < 0 ? (struct range){0, count} : (struct range){chosen, chosen + 1};
 }
 
 struct mean {
@@ -39,16 +43,14 @@ static double average_precision(const struct metric *metric, const double *preci
     const struct metric_settings *settings = &metric->settings;
     struct mean mean = {0};
     if (!precision || selection.area < 0) return -1;
-    for (int64_t t = 0; t < settings->num_thresholds; t++) {
-        if (!selected(selection.threshold, t)) continue;
+    struct range thresholds = range_of(selection.threshold, settings->num_thresholds);
+    struct range classes = range_of(selection.class_index, metric->num_classes);
+    for (int64_t t = thresholds.begin; t < thresholds.end; t++)
         for (int64_t r = 0; r < METRIC_NUM_RECALLS; r++)
-            for (int64_t k = 0; k < metric->num_classes; k++)
-                if (selected(selection.class_index, k))
-                    mean_add(&mean,
-                             precision[((t * METRIC_NUM_RECALLS + r) * metric->num_classes + k) *
-                                           settings->num_areas +
-                                       selection.area]);
-    }
+            for (int64_t k = classes.begin; k < classes.end; k++)
+                mean_add(&mean, precision[((t * METRIC_NUM_RECALLS + r) * metric->num_classes + k) *
+                                              settings->num_areas +
+                                          selection.area]);
     return mean_value(&mean);
 }
 
@@ -57,14 +59,13 @@ static double average_recall(const struct metric *metric, int64_t class_index, i
     const struct metric_settings *settings = &metric->settings;
     struct mean mean = {0};
     if (area < 0) return -1;
+    struct range classes = range_of(class_index, metric->num_classes);
     for (int64_t t = 0; t < settings->num_thresholds; t++)
-        for (int64_t k = 0; k < metric->num_classes; k++)
-            if (selected(class_index, k))
-                mean_add(
-                    &mean,
-                    metric->recall[((t * metric->num_classes + k) * settings->num_areas + area) *
-                                       METRIC_NUM_MAX_DETS +
-                                   max_dets_index]);
+        for (int64_t k = classes.begin; k < classes.end; k++)
+            mean_add(&mean,
+                     metric->recall[((t * metric->num_classes + k) * settings->num_areas + area) *
+                                        METRIC_NUM_MAX_DETS +
+                                    max_dets_index]);
     return mean_value(&mean);
 }
 

@@ -57,18 +57,17 @@ static enum status report_first(const struct verdict_worker *workers, int num_wo
 
 static enum status judge_cells(struct verdict_job *job, struct workers *workers,
                                struct arena *arena, struct error *err) {
-    enum { GRAIN = 64, SCRATCH_BLOCK_BYTES = 1 << 18 };
+    enum { GRAIN = 64 };
     int num_workers = workers_count(workers);
     job->workers = arena_alloc_zero(arena, num_workers, sizeof *job->workers);
     if (!job->workers) return error_memory(err, "evaluation threads", num_workers);
     for (int i = 0; i < num_workers; i++)
-        arena_init(&job->workers[i].overlap.arena, SCRATCH_BLOCK_BYTES, 0);
+        overlap_scratch_init(&job->workers[i].overlap);
     workers_run(workers, job->verdicts->cells.num_cells, GRAIN, judge_cell, job);
     enum status status = report_first(job->workers, num_workers, err);
     for (int i = 0; i < num_workers; i++) {
         struct verdict_worker *worker = &job->workers[i];
-        arena_destroy(&worker->overlap.arena);
-        array_free(&worker->overlap.ious);
+        overlap_scratch_destroy(&worker->overlap);
         array_free(&worker->areas);
         matching_destroy(&worker->matching);
     }

@@ -511,6 +511,27 @@ static void threads_agree(void) {
 }
 
 // An error deep in a large document: the same place and words, whoever finds it.
+// So large that pages are given back while it is read.
+static void large_file(void) {
+    enum { NUM_ANNOTATIONS = 70000 };
+    char path[512];
+    struct error err;
+    struct output text;
+    struct random random = random_stream(8, 0);
+    make_document(&random, &text, NUM_ANNOTATIONS, false);
+    EXPECT(text.size > 9 << 20);
+    snprintf(path, sizeof path, "%s/large.json", scratch_folder());
+    EXPECT_OK(output_save(path, text.data, text.size, &err), &err);
+    struct coco_set loaded;
+    struct coco_set parsed;
+    EXPECT_OK(coco_load_annotations(&loaded, path, &plain, &err), &err);
+    EXPECT_OK(coco_parse_annotations(&parsed, text.data, text.size, path, &plain, &err), &err);
+    expect_same(&loaded, &parsed);
+    coco_destroy(&loaded);
+    coco_destroy(&parsed);
+    output_discard(&text);
+}
+
 static void threads_agree_on_errors(void) {
     enum { NUM_ANNOTATIONS = 3000, NUM_DAMAGES = 12 };
     struct random random = random_stream(8, 0);
@@ -597,6 +618,7 @@ int main(int argc, char **argv) {
                                           {"truncated", truncated},
                                           {"unreadable_files", unreadable_files},
                                           {"threads_agree", threads_agree},
+                                          {"large_file", large_file},
                                           {"threads_agree_on_errors", threads_agree_on_errors},
                                           {"coco_mini", coco_mini},
                                           {0}});

@@ -139,6 +139,17 @@ static void both_bytes_of_16_bit_samples_are_written(void) {
     output_discard(&out);
 }
 
+static void size_that_png_refuses(void) {
+    enum { WIDTH = 1000001 }; // libpng's own limit is a million
+    static uint8_t row[WIDTH];
+    struct output out;
+    struct error err;
+    output_open_memory(&out);
+    EXPECT_STATUS(image_write_png(row, WIDTH, 1, SAMPLES_GREY8, 6, &out, &err), STATUS_DATA, &err);
+    EXPECT_CONTAINS(err.message, "cannot write 1000001 x 1 pixels as PNG: ");
+    output_discard(&out);
+}
+
 int main(int argc, char **argv) {
     return run_cases(
         argc, argv,
@@ -150,6 +161,7 @@ int main(int argc, char **argv) {
             {"rgb_written_and_read_again", rgb_written_and_read_again},
             {"other_layouts_written_and_read_again", other_layouts_written_and_read_again},
             {"both_bytes_of_16_bit_samples_are_written", both_bytes_of_16_bit_samples_are_written},
+            {"size_that_png_refuses", size_that_png_refuses},
             {0},
         });
 }

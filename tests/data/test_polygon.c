@@ -150,6 +150,21 @@ static void refuses_too_many_crossings(void) {
     arena_destroy(&small);
 }
 
+// Each part is allowed, all together are too much.
+static void bounds_objects(void) {
+    enum { COUNT = 520 };
+    static const double points[] = {0, 0, RLE_MAX_SIDE, 0, RLE_MAX_SIDE, 9};
+    struct polygon *parts = arena_alloc(&arena, COUNT, sizeof *parts);
+    struct rle rle;
+    REQUIRE(parts);
+    for (int i = 0; i < COUNT; i++)
+        parts[i] = (struct polygon){points, 3};
+    EXPECT_STATUS(polygons_to_rle(&rle, parts, COUNT, 9, RLE_MAX_SIDE, &arena, &err), STATUS_DATA,
+                  &err);
+    EXPECT_CONTAINS(err.message, " of 520 parts cross pixel columns 67");
+    EXPECT_CONTAINS(err.message, " times, expected at most 67108864 times");
+}
+
 // More changes in one column than are sorted by insertion.
 static void sorts_crowded_columns(void) {
     enum { TEETH = 40 };
@@ -186,6 +201,7 @@ int main(int argc, char **argv) {
                                        {"ignores_the_order_of_points", ignores_the_order_of_points},
                                        {"refuses_wrong_points", refuses_wrong_points},
                                        {"refuses_too_many_crossings", refuses_too_many_crossings},
+                                       {"bounds_objects", bounds_objects},
                                        {"sorts_crowded_columns", sorts_crowded_columns},
                                        {0}});
     arena_destroy(&arena);

@@ -131,6 +131,18 @@ static void output_that_cannot_be_written(void) {
     });
 }
 
+// Files that are opened must not get the numbers of standard streams, or messages end up in them.
+static void closed_streams(void) {
+    expect_all((struct expectation[]){
+        {"gctmask make-shapes $SCRATCH/set --images 1 --val-images 1 <&- >&- 2>&-", 0, NULL, NULL},
+        {"gctmask check-data --ann $SCRATCH/set/annotations/instances_val.json <&- 2>&-", 0,
+         "0 errors, 0 warnings, 0 notes\n", NULL},
+        {"gctmask check-data --ann $SCRATCH/set/annotations/instances_val.json <&- >&-", 73, NULL,
+         "gctmask: error: output: cannot write: Bad file descriptor\n"},
+        {0},
+    });
+}
+
 static void completion(void) {
     const char *const complete =
         "source <(gctmask completion) && complete_line() {"
@@ -222,6 +234,7 @@ int main(int argc, char **argv) {
             {"wrong_values", wrong_values},
             {"accepted_spellings", accepted_spellings},
             {"output_that_cannot_be_written", output_that_cannot_be_written},
+            {"closed_streams", closed_streams},
             {"completion", completion},
             {"completion_in_a_terminal", completion_in_a_terminal},
             {"manual_pages", manual_pages},

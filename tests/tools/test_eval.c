@@ -97,6 +97,10 @@ static const struct bad_input BAD_INPUTS[] = {
     {GOOD, BOX, "--max-dets 0,1,10", 64, "max-dets"},
     {GOOD, BOX, "--iou-thresholds 0.5,1.5", 64, "iou-thresholds"},
     {GOOD, BOX, "--areas all=5", 64, "expected NAME=LOW:HIGH, found \"all=5\""},
+    {GOOD, BOX, "--iou-thresholds 0.5,0.6:0.95:0.01", 64,
+     "--iou-thresholds takes 1 to 32 numbers, found 37"},
+    {GOOD, BOX, "--areas a=0:1,b=0:1,c=0:1,d=0:1,e=0:1,f=0:1,g=0:1,h=0:1,i=0:1", 64,
+     "--areas takes 1 to 8 ranges, found 9"},
     {GOOD, BOX, "--areas all=9:5", 64, "expected NAME=LOW:HIGH"},
     {GOOD, BOX, "--classes cub", 64, "has no class \"cub\"; did you mean \"cup\"?"},
     {GOOD, BOX, "--classes 4", 64, "has no class \"4\""},
@@ -153,6 +157,99 @@ static void bad_files(void) {
     }
 }
 
+// Image ids in a file, one on each line.
+static void image_lists(void) {
+    static const struct {
+        const char *text; // for printf(1)
+        int code;
+        const char *message; // behind the name of the file
+    } cases[] = {
+        {"1", 0, ""},
+        {"1\\r\\n\\r\\n\\n1\\n", 0, ""},
+        {"", 0, ""},
+        {"1\\n\\nx\\n", 65, ": line 3: expected an image id, found \"x\""},
+        {"1\\0002", 65, ": line 1: expected an image id, found \"1\"..."},
+        {"%040d", 65,
+         ": line 1: expected an image id, found \"0000000000000000000000000000000\"..."},
+        {"9223372036854775808", 65,
+         ": line 1: expected an image id, found \"9223372036854775808\""},
+        {"2\\n", 64, "there is no image with id 2"},
+    };
+    save("truth.json", GOOD);
+    save("results.json", BOX);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[512];
+        snprintf(line, sizeof line,
+                 "printf '%s' >$SCRATCH/ids; gctmask eval --ann $SCRATCH/truth.json "
+                 "--results $SCRATCH/results.json --images @$SCRATCH/ids",
+                 cases[i].text);
+        EXPECT_INT(run_program(line), cases[i].code);
+        EXPECT_CONTAINS(program_errors, cases[i].message);
+    }
+}
+
+// Of several wrong masks always the first in the order of classes and images is reported, however
+// many threads look for them.
+static void first_error(void) {
+    struct output truth;
+    struct output results;
+    output_open_memory(&truth);
+    output_open_memory(&results);
+    output_text(&truth, "{" CATEGORIES ",\"images\":[");
+    for (int i = 0; i < 1000; i++) {
+        const char *comma = i ? "," : "";
+        output_printf(&truth, "%s{\"id\":%d,\"width\":4,\"height\":4}", comma, i);
+        output_printf(&results,
+                      "%s{\"image_id\":%d,\"category_id\":3,\"score\":1,"
+                      "\"segmentation\":{\"size\":[4,4],\"counts\":[%d]}}",
+                      comma, i, i < 300 ? 16 : 17);
+    }
+    output_text(&truth, "]}");
+    struct output list;
+    output_open_memory(&list);
+    output_printf(&list, "[%s]", results.data);
+    save("truth.json", truth.data);
+    save("results.json", list.data);
+    for (int i = 0; i < 20; i++) {
+        EXPECT_INT(run_program("gctmask eval --ann $SCRATCH/truth.json "
+                               "--results $SCRATCH/results.json --threads 4"),
+                   65);
+        EXPECT_CONTAINS(program_errors, "result 300: the runs of the mask add up to 17 pixels");
+    }
+    output_discard(&truth);
+    output_discard(&results);
+    output_discard(&list);
+}
+
+// Numbers at the ends of what a double holds go through every report.
+static void extreme_numbers(void) {
+    static const char *const results[] = {
+        "[{\"image_id\":1,\"category_id\":3,\"bbox\":[2,2,4,4],\"score\":1.7e308},"
+        "{\"image_id\":1,\"category_id\":3,\"bbox\":[2,2,4,5],\"score\":1.7e308},"
+        "{\"image_id\":1,\"category_id\":3,\"bbox\":[3,2,4,5],\"score\":-1.7e308},"
+        "{\"image_id\":1,\"category_id\":3,\"bbox\":[4,2,4,5],\"score\":-1.7e308},"
+        "{\"image_id\":1,\"category_id\":3,\"bbox\":[4,4,4,5],\"score\":1e-320}]",
+        "[{\"image_id\":1,\"category_id\":3,\"bbox\":[-1e308,-1e308,1.7e308,1.7e308],\"score\":1},"
+        "{\"image_id\":1,\"category_id\":3,\"bbox\":[1e308,1e308,1e308,1e308],\"score\":1}]",
+    };
+    static const char *const arguments[] = {"--breakdown --classwise", "--breakdown --json",
+                                            "--compare $SCRATCH/results.json --json",
+                                            "--html $SCRATCH/page"};
+    save("truth.json", GOOD);
+    for (int r = 0; r < 2; r++) {
+        save("results.json", results[r]);
+        for (int a = 0; a < 4; a++) {
+            char line[512];
+            snprintf(line, sizeof line,
+                     "gctmask eval --ann $SCRATCH/truth.json --results $SCRATCH/results.json "
+                     "--iou box %s",
+                     arguments[a]);
+            EXPECT_INT(run_program(line), 0);
+            EXPECT_TEXT(program_errors, "");
+        }
+    }
+}
+
 // Odd but right: what must not be refused.
 static void accepted_inputs(void) {
     static const struct {
@@ -180,6 +277,41 @@ static void accepted_inputs(void) {
                    0);
         EXPECT_TEXT(program_errors, "");
         EXPECT_CONTAINS(program_output, "Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all");
+    }
+}
+
+// What the one result is worth, for the ground truth GOOD.
+static void single_results(void) {
+    static const struct {
+        const char *results;
+        const char *arguments;
+        const char *printed;
+    } cases[] = {
+        {BOX, "--iou box", "box 100.000,100.000,100.000,100.000,-,-\n"},
+        // A mask's box, where boxes are asked for.
+        {MASK("{\"size\":[10,20],\"counts\":[22,4,6,4,6,4,6,4,144]}"), "--iou box",
+         "box 100.000,100.000,100.000,100.000,-,-\n"},
+        {MASK("{\"size\":[10,20],\"counts\":[22,4,6,4,6,4,6,4,144]}"), "--iou mask",
+         "mask 100.000,100.000,100.000,100.000,-,-\n"},
+        // A mask of another size than its image matches nothing.
+        {MASK("{\"size\":[20,10],\"counts\":[22,4,6,4,6,4,6,4,144]}"), "--iou mask",
+         "mask 0.000,0.000,0.000,0.000,-,-\n"},
+        // AP is at 100 results, the others at the most.
+        {BOX, "--iou box --max-dets 1,100,200", "box 100.000,100.000,100.000,100.000,-,-\n"},
+        {BOX, "--iou box --max-dets 1,2,200 --quiet", "box -,100.000,100.000,100.000,-,-\n"},
+        {BOX, "--iou box --compare $SCRATCH/results.json", "box compared with "},
+        {BOX, "--iou box --boundary --json", "\"dilation_ratio\": 0.02"},
+    };
+    save("truth.json", GOOD);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[512];
+        save("results.json", cases[i].results);
+        snprintf(line, sizeof line,
+                 "gctmask eval --ann $SCRATCH/truth.json --results $SCRATCH/results.json %s",
+                 cases[i].arguments);
+        EXPECT_INT(run_program(line), 0);
+        EXPECT_TEXT(program_errors, "");
+        EXPECT_CONTAINS(program_output, cases[i].printed);
     }
 }
 
@@ -256,7 +388,11 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"bad_inputs", bad_inputs},
                                           {"bad_files", bad_files},
+                                          {"image_lists", image_lists},
+                                          {"first_error", first_error},
+                                          {"extreme_numbers", extreme_numbers},
                                           {"accepted_inputs", accepted_inputs},
+                                          {"single_results", single_results},
                                           {"truth_as_results", truth_as_results},
                                           {0}});
 }
