@@ -134,6 +134,15 @@ void output_printf(struct output *out, const char *format, ...) {
     if (out->size >= FLUSH_BYTES) flush(out);
 }
 
+void output_printable(struct output *out, const char *text, int64_t size) {
+    for (const char *c = text; c < text + size; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            output_printf(out, "\\x%02x", (unsigned)(unsigned char)*c);
+        else
+            output_write(out, c, 1);
+    }
+}
+
 enum status output_finish(struct output *out, struct error *err) {
     flush(out);
     if (out->failure.code != STATUS_OK)

@@ -41,6 +41,9 @@ void output_write(struct output *out, const void *bytes, int64_t size);
 void output_text(struct output *out, const char *text);
 void output_printf(struct output *out, const char *format, ...) PRINTF_LIKE(2, 3);
 
+// Text that may hold anything, for a terminal: control characters show as \xNN.
+void output_printable(struct output *out, const char *text, int64_t size);
+
 // Flushes and reports the first failure. Memory stays readable until output_discard.
 MUST_CHECK enum status output_finish(struct output *out, struct error *err);
 

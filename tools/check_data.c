@@ -1,4 +1,6 @@
 // gctmask check-data: everything that is wrong with an annotation set.
+#include <string.h>
+
 #include "base/json_writer.h"
 #include "base/workers.h"
 #include "data/coco_check.h"
@@ -43,23 +45,13 @@ static const struct example EXAMPLES[] = {
 
 // ---- For people ----
 
-// Texts of the file may hold anything; on a terminal, control characters show as \xNN.
-static void write_printable(struct output *out, const char *text) {
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7F)
-            output_printf(out, "\\x%02x", (unsigned)(unsigned char)*c);
-        else
-            output_write(out, c, 1);
-    }
-}
-
 static void write_problem(struct output *out, const char *path, const struct coco_problem *p) {
     output_printf(out, "%s: ", path);
     if (p->array != COCO_DOCUMENT)
         output_printf(out, "%s[%lld] (id %lld): ", coco_array_name(p->array), (long long)p->index,
                       (long long)p->id);
     output_printf(out, "%s: ", problem_severity_word(coco_problem_severity(p->kind)));
-    write_printable(out, p->text);
+    output_printable(out, p->text, (int64_t)strlen(p->text));
     output_printf(out, " [%s]\n", coco_problem_word(p->kind));
 }
 
@@ -92,7 +84,7 @@ static void write_summary(struct output *out, const struct coco_set *set,
                   (long long)report->num_categories_without_annotations);
     for (int64_t i = 0; i < set->num_categories; i++) {
         output_printf(out, "             %8lld ", (long long)report->category_counts[i]);
-        write_printable(out, set->categories[i].name);
+        output_printable(out, set->categories[i].name, (int64_t)strlen(set->categories[i].name));
         if (report->category_crowds[i])
             output_printf(out, " (and %lld crowds)", (long long)report->category_crowds[i]);
         output_text(out, "\n");

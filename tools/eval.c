@@ -1,4 +1,6 @@
 // gctmask eval: scores a results file against annotations.
+#include <string.h>
+
 #include "eval/html.h"
 #include "eval/summary.h"
 #include "tools/command.h"
@@ -184,7 +186,7 @@ static void warn_about_max_dets(const struct invocation *invocation,
             (long long)settings->max_dets[METRIC_NUM_MAX_DETS - 1]);
 }
 
-static void print_text(const struct evaluation *evaluation, struct output *out) {
+static void write_text(const struct evaluation *evaluation, struct output *out) {
     const struct eval_options *options = evaluation->options;
     for (int64_t i = 0; i < evaluation->num_kinds; i++) {
         summary_print(&evaluation->metrics[i], out);
@@ -193,6 +195,23 @@ static void print_text(const struct evaluation *evaluation, struct output *out) 
         if (options->compare)
             comparison_print(&evaluation->comparisons[i], options->classwise, out);
     }
+}
+
+// Names in the tables come from files and must not command a terminal.
+static enum status print_text(const struct evaluation *evaluation, struct output *out,
+                              struct error *err) {
+    struct output text;
+    output_open_memory(&text);
+    write_text(evaluation, &text);
+    enum status status = output_finish(&text, err);
+    for (const char *line = text.data; status == STATUS_OK && *line;) {
+        const char *end = strchrnul(line, '\n');
+        output_printable(out, line, end - line);
+        output_text(out, "\n");
+        line = end + (*end == '\n');
+    }
+    output_discard(&text);
+    return status;
 }
 
 static void print_json(const struct evaluation *evaluation, struct output *out) {
@@ -226,10 +245,8 @@ static enum status evaluate(struct evaluation *evaluation, struct error *err) {
         TRY(html_write(options->html, evaluation->reports, evaluation->num_kinds, &html, err));
     }
     warn_about_max_dets(evaluation->invocation, &evaluation->metrics[0].settings);
-    if (options->json)
-        print_json(evaluation, evaluation->invocation->out);
-    else
-        print_text(evaluation, evaluation->invocation->out);
+    if (!options->json) return print_text(evaluation, evaluation->invocation->out, err);
+    print_json(evaluation, evaluation->invocation->out);
     return STATUS_OK;
 }
 

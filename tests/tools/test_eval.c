@@ -157,6 +157,21 @@ static void bad_files(void) {
     }
 }
 
+// A class may be called anything; the terminal must not obey it, and JSON must keep it.
+static void names_with_control_characters(void) {
+    save("truth.json", "{" IMAGES ",\"categories\":[{\"id\":3,\"name\":\"a\\u001b[2Jb\"}]}");
+    save("results.json", BOX);
+    EXPECT_INT(run_program("gctmask eval --ann $SCRATCH/truth.json --results $SCRATCH/results.json "
+                           "--classwise --breakdown"),
+               0);
+    EXPECT_CONTAINS(program_output, "  a\\x1b[2Jb ");
+    EXPECT(!strchr(program_output, '\x1b'));
+    EXPECT_INT(run_program("gctmask eval --ann $SCRATCH/truth.json --results $SCRATCH/results.json "
+                           "--json"),
+               0);
+    EXPECT_CONTAINS(program_output, "\"name\": \"a\\u001b[2Jb\"");
+}
+
 // Image ids in a file, one on each line.
 static void image_lists(void) {
     static const struct {
@@ -385,14 +400,16 @@ static void truth_as_results(void) {
 }
 
 int main(int argc, char **argv) {
-    return run_cases(argc, argv,
-                     (struct test_case[]){{"bad_inputs", bad_inputs},
-                                          {"bad_files", bad_files},
-                                          {"image_lists", image_lists},
-                                          {"first_error", first_error},
-                                          {"extreme_numbers", extreme_numbers},
-                                          {"accepted_inputs", accepted_inputs},
-                                          {"single_results", single_results},
-                                          {"truth_as_results", truth_as_results},
-                                          {0}});
+    return run_cases(
+        argc, argv,
+        (struct test_case[]){{"bad_inputs", bad_inputs},
+                             {"bad_files", bad_files},
+                             {"names_with_control_characters", names_with_control_characters},
+                             {"image_lists", image_lists},
+                             {"first_error", first_error},
+                             {"extreme_numbers", extreme_numbers},
+                             {"accepted_inputs", accepted_inputs},
+                             {"single_results", single_results},
+                             {"truth_as_results", truth_as_results},
+                             {0}});
 }
