@@ -1,5 +1,4 @@
-// Configuration files: a JSON object whose keys are options; an object inside it is a group, so
-// that
+// Configuration files: a JSON object whose keys are options. An object inside it is a group:
 // {"model": {"depth": 101}} sets the option model.depth. The key "base" names another such file,
 // relative to this one, that is read first; what stands in this file overrides it.
 //

@@ -11,8 +11,7 @@
 //          .default_text = "50", .choices = (const char *const[]){"50", "101", NULL},
 //          .help = "layers of the backbone"},
 //         {.name = "model.dropout", OPTION_FIELD(struct model_options, dropout),
-//          .default_text = "0.1", OPTION_BETWEEN(0, 1), .help = "share of activations set to
-//          zero"},
+//          .default_text = "0.1", OPTION_BETWEEN(0, 1), .help = "share of zeros"},
 //         {0},
 //     };
 //     struct options options;
