@@ -94,11 +94,11 @@ static enum status read_results(struct coco_set *set, struct coco_part *part,
 static enum status index_ids(struct coco_set *set, struct error *err) {
     TRY(id_index_init(&set->image_index, set->num_images, &set->arena, err));
     TRY(id_index_init(&set->category_index, set->num_categories, &set->arena, err));
+    // Of records with one id the first stays in the index, which shows the others as duplicates.
     for (int64_t i = 0; i < set->num_images; i++)
-        set->num_duplicate_images += id_index_add(&set->image_index, set->images[i].id, i) >= 0;
+        (void)id_index_add(&set->image_index, set->images[i].id, i);
     for (int64_t i = 0; i < set->num_categories; i++)
-        set->num_duplicate_categories +=
-            id_index_add(&set->category_index, set->categories[i].id, i) >= 0;
+        (void)id_index_add(&set->category_index, set->categories[i].id, i);
     return STATUS_OK;
 }
 

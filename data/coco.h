@@ -96,8 +96,6 @@ struct coco_set {
     int64_t num_annotations;
     struct id_index image_index; // image id to position in images; the first of duplicates
     struct id_index category_index;
-    int64_t num_duplicate_images; // later records with an id that was there already
-    int64_t num_duplicate_categories;
     struct arena arena; // all texts, polygons and counts
 
     int64_t image_capacity; // of the arrays above

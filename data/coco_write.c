@@ -33,22 +33,13 @@ enum status coco_writer_open_results(struct coco_writer *w, const char *path, st
 
 // ---- Pieces ----
 
-// COCO writes whole numbers without a fraction.
-static void write_number(struct coco_writer *w, double value) {
-    const double limit = 0x1p53;
-    if (value >= -limit && value <= limit && value == (double)(int64_t)value)
-        json_write_int64(&w->json, (int64_t)value);
-    else
-        json_write_double(&w->json, value);
-}
-
 static void write_box(struct coco_writer *w, const struct coco_box *box) {
     json_write_key(&w->json, "bbox");
     json_write_begin_array(&w->json);
-    write_number(w, box->x);
-    write_number(w, box->y);
-    write_number(w, box->width);
-    write_number(w, box->height);
+    json_write_double(&w->json, box->x);
+    json_write_double(&w->json, box->y);
+    json_write_double(&w->json, box->width);
+    json_write_double(&w->json, box->height);
     json_write_end_array(&w->json);
 }
 
@@ -58,7 +49,7 @@ static void write_polygons(struct coco_writer *w, const struct coco_segment *seg
         const struct polygon *polygon = &segment->polygons[i];
         json_write_begin_array(&w->json);
         for (int64_t k = 0; k < 2 * polygon->num_points; k++)
-            write_number(w, polygon->points[k]);
+            json_write_double(&w->json, polygon->points[k]);
         json_write_end_array(&w->json);
     }
     json_write_end_array(&w->json);
@@ -142,10 +133,7 @@ void coco_write_annotation(struct coco_writer *w, const struct coco_annotation *
     json_write_key_int64(&w->json, "image_id", annotation->image_id);
     json_write_key_int64(&w->json, "category_id", annotation->category_id);
     if (annotation->has_box) write_box(w, &annotation->box);
-    if (annotation->has_area) {
-        json_write_key(&w->json, "area");
-        write_number(w, annotation->area);
-    }
+    if (annotation->has_area) json_write_key_double(&w->json, "area", annotation->area);
     json_write_key_int64(&w->json, "iscrowd", annotation->is_crowd);
     write_segment(w, &annotation->segment);
     end_record(w);

@@ -231,16 +231,19 @@ double box_iou(const struct coco_box *detection, const struct coco_box *truth,
     return shared / (truth_is_crowd ? detection_area : detection_area + truth_area - shared);
 }
 
+double rle_iou_of_areas(int64_t shared, int64_t detection, int64_t truth, bool truth_is_crowd) {
+    if (shared == 0) return 0;
+    int64_t whole = truth_is_crowd ? detection : detection + truth - shared;
+    return (double)shared / (double)whole;
+}
+
 double rle_iou(const struct rle *detection, const struct rle *truth, bool truth_is_crowd) {
     struct coco_box detection_box = rle_box(detection);
     struct coco_box truth_box = rle_box(truth);
     if (box_iou(&detection_box, &truth_box, truth_is_crowd) <= 0) return 0;
     if (!same_size(detection, truth)) return -1;
-    int64_t shared = rle_intersection_area(detection, truth);
-    if (shared == 0) return 0;
-    int64_t detection_area = rle_area(detection);
-    int64_t whole = truth_is_crowd ? detection_area : detection_area + rle_area(truth) - shared;
-    return (double)shared / (double)whole;
+    return rle_iou_of_areas(rle_intersection_area(detection, truth), rle_area(detection),
+                            rle_area(truth), truth_is_crowd);
 }
 
 // Writes the runs of two masks' union or intersection; returns their number, which is less than

@@ -52,6 +52,10 @@ void rle_decode(const struct rle *rle, uint8_t *mask);
 // Pixels set in both; the masks have the same size.
 int64_t rle_intersection_area(const struct rle *a, const struct rle *b);
 
+// Shared over united pixels, from areas; over the detection's area where the truth is a crowd
+// region.
+double rle_iou_of_areas(int64_t shared, int64_t detection, int64_t truth, bool truth_is_crowd);
+
 // Intersection over union; over the area of detection when truth is a crowd region (cocoapi,
 // rleIou). Masks whose boxes do not overlap give 0, and so do empty ones; otherwise masks of
 // different size give -1, as in COCO.

@@ -173,13 +173,6 @@ static struct measured measure(const struct rle *mask) {
     return (struct measured){rle_area(mask), mask->num_runs ? mask->runs[0] : 0, num_pixels - tail};
 }
 
-// Intersection over union from areas; over the area of the result where the truth is a crowd.
-static double ratio(int64_t intersection, int64_t found_area, int64_t truth_area, bool crowd) {
-    if (intersection == 0) return 0;
-    int64_t all = crowd ? found_area : found_area + truth_area - intersection;
-    return (double)intersection / (double)all;
-}
-
 // Fills one column of ious: all results of the cell against one truth.
 static void compare_with_truth(double *ious, int64_t stride, const struct rle *found,
                                const struct measured *sizes, int64_t num_found,
@@ -193,8 +186,8 @@ static void compare_with_truth(double *ious, int64_t stride, const struct rle *f
         else if (apart)
             ious[r * stride] = 0;
         else
-            ious[r * stride] =
-                ratio(rle_intersection_area(&found[r], truth), sizes[r].area, size.area, crowd);
+            ious[r * stride] = rle_iou_of_areas(rle_intersection_area(&found[r], truth),
+                                                sizes[r].area, size.area, crowd);
     }
 }
 

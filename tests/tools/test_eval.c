@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json_writer.h"
-#include "data/coco.h"
+#include "data/coco_write.h"
 #include "tests/harness.h"
 #include "tests/program.h"
 
@@ -332,45 +331,22 @@ static void single_results(void) {
 
 // ---- Real data ----
 
-static void write_number_list(struct json_writer *w, const double *numbers, int64_t count) {
-    json_write_begin_array(w);
-    for (int64_t i = 0; i < count; i++)
-        json_write_double(w, numbers[i]);
-    json_write_end_array(w);
-}
-
 // The annotations that are no crowds, as results with score 1; boxes or masks.
 static void write_truth_as_results(const struct coco_set *set, bool boxes) {
     char path[512];
     struct error err;
-    struct output out;
-    struct json_writer w;
+    struct coco_writer writer;
     snprintf(path, sizeof path, "%s/results.json", scratch_folder());
-    EXPECT_OK(output_open_file(&out, path, &err), &err);
-    json_writer_init(&w, &out, 0);
-    json_write_begin_array(&w);
+    EXPECT_OK(coco_writer_open_results(&writer, path, &err), &err);
     for (int64_t i = 0; i < set->num_annotations; i++) {
-        const struct coco_annotation *annotation = &set->annotations[i];
-        if (annotation->is_crowd) continue;
-        json_write_begin_object(&w);
-        json_write_key_int64(&w, "image_id", annotation->image_id);
-        json_write_key_int64(&w, "category_id", annotation->category_id);
-        json_write_key_double(&w, "score", 1);
-        const struct coco_box *box = &annotation->box;
-        json_write_key(&w, boxes ? "bbox" : "segmentation");
-        if (boxes) {
-            write_number_list(&w, (double[]){box->x, box->y, box->width, box->height}, 4);
-        } else {
-            json_write_begin_array(&w);
-            for (int64_t p = 0; p < annotation->segment.count; p++)
-                write_number_list(&w, annotation->segment.polygons[p].points,
-                                  2 * annotation->segment.polygons[p].num_points);
-            json_write_end_array(&w);
-        }
-        json_write_end_object(&w);
+        struct coco_annotation result = set->annotations[i];
+        if (result.is_crowd) continue;
+        result.score = 1;
+        result.has_box = boxes;
+        if (boxes) result.segment.kind = SEGMENT_NONE;
+        coco_write_result(&writer, &result);
     }
-    json_write_end_array(&w);
-    EXPECT_OK(output_commit(&out, &err), &err);
+    EXPECT_OK(coco_writer_commit(&writer, &err), &err);
 }
 
 static void truth_as_results(void) {
