@@ -15,6 +15,20 @@ endfunction()
 require_package(CJSON libcjson libcjson-dev)
 require_package(JPEG libjpeg libjpeg-dev)
 require_package(PNG libpng libpng-dev)
+require_package(ZLIB zlib zlib1g-dev)
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
+
+# oneDNN has no pkg-config file in Debian.
+find_path(DNNL_INCLUDE dnnl.h)
+find_library(DNNL_LIBRARY dnnl)
+if(NOT DNNL_INCLUDE OR NOT DNNL_LIBRARY)
+  message(FATAL_ERROR "oneDNN is missing: install the package libdnnl-dev")
+endif()
+add_library(dnnl UNKNOWN IMPORTED GLOBAL)
+set_target_properties(dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE})
+
+# oneDNN's threads are OpenMP's, and ours in kernels must be the same ones.
+find_package(OpenMP REQUIRED COMPONENTS C)

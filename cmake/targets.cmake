@@ -35,11 +35,11 @@ if(GCTMASK_FUZZ)
 endif()
 
 # folder_library(NAME USES folder... LIBRARIES library...): the static library of the current
-# folder, from all its .c files. USES names other folders of the project and is public, since headers
+# folder, from all .c files in it and below. USES names other folders of the project and is public, since headers
 # include headers; LIBRARIES are private to the folder's own files.
 function(folder_library name)
   cmake_parse_arguments(ARG "" "" "USES;LIBRARIES" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC ${ARG_USES} PRIVATE compile_options ${ARG_LIBRARIES})
 endfunction()

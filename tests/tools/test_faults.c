@@ -205,6 +205,26 @@ static void make_shapes(void) {
     });
 }
 
+#define DEMO                                                                                       \
+    TESTS_DIR "/../configs/demo.json --set backbone.width=8,backbone.group_width=8,box.hidden=8 "
+
+static void info(void) {
+    run_with_all(&(struct job){.line = "info " DEMO "--size 32x32 --json"});
+}
+
+static void init(void) {
+    run_with_all(&(struct job){
+        .line = "init --config " DEMO "--out $SCRATCH/model.safetensors --quiet",
+        .folders = {"."},
+    });
+}
+
+static void info_of_model_file(void) {
+    EXPECT_INT(run_program("gctmask init --config " DEMO "--out $SCRATCH/m.safetensors --quiet"),
+               0);
+    run_with_all(&(struct job){.line = "info $SCRATCH/m.safetensors --size 32x32"});
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"eval", eval},
@@ -212,5 +232,8 @@ int main(int argc, char **argv) {
                                           {"eval_page", eval_page},
                                           {"check_data", check_data},
                                           {"make_shapes", make_shapes},
+                                          {"info", info},
+                                          {"init", init},
+                                          {"info_of_model_file", info_of_model_file},
                                           {0}});
 }

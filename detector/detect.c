@@ -1,0 +1,98 @@
+#include "detector/detect.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "detector/paste.h"
+#include "detector/preprocess.h"
+
+// One batch on its way.
+struct batch {
+    struct nn *nn;
+    struct mask_rcnn *model;
+    const struct image *images;
+    int64_t count;
+    struct extent *extents; // of the resized images
+    struct arena *arena;
+};
+
+static enum status make_input(const struct batch *b, struct tensor **input, struct error *err) {
+    for (int64_t i = 0; i < b->count; i++)
+        b->extents[i] = preprocess_extent(b->model, b->images[i].width, b->images[i].height);
+    struct extent padded = preprocess_padded(b->extents, b->count);
+    struct tensor *x = nn_tensor(b->nn, b->count, padded.height, padded.width, 3);
+    TRY(nn_status(b->nn, err));
+    for (int64_t i = 0; i < b->count; i++) {
+        float *plane = x->data + i * x->h * x->w * x->c;
+        TRY(preprocess_image(b->model, &b->images[i], b->extents[i], padded, plane, b->arena, err));
+    }
+    *input = x;
+    return STATUS_OK;
+}
+
+// The probabilities of one detection's class.
+static void mask_of_class(const struct tensor *logits, int64_t index, int32_t label, float *mask) {
+    const float *from = logits->data + index * logits->h * logits->w * logits->c + label;
+    for (int64_t i = 0; i < logits->h * logits->w; i++)
+        mask[i] = 1 / (1 + expf(-from[i * logits->c]));
+}
+
+static enum status add_detection(const struct batch *b, const struct box_list *found,
+                                 const struct tensor *logits, int64_t index, float *mask,
+                                 struct detection_list *list, struct error *err) {
+    int32_t i = found->images[index];
+    const struct image *image = &b->images[i];
+    float scale_x = (float)image->width / (float)b->extents[i].width;
+    float scale_y = (float)image->height / (float)b->extents[i].height;
+    const float *box = found->boxes + 4 * index;
+    struct detection *d = &list->items[list->count++];
+    *d = (struct detection){
+        .box = {box[0] * scale_x, box[1] * scale_y, box[2] * scale_x, box[3] * scale_y},
+        .score = found->scores[index],
+        .label = found->labels[index],
+    };
+    mask_of_class(logits, index, d->label, mask);
+    struct extent extent = {image->height, image->width};
+    return paste_mask(b->model->rules->paste, mask, logits->h, d->box, extent, b->arena, &d->mask,
+                      err);
+}
+
+static enum status make_lists(const struct batch *b, const struct box_list *found,
+                              const struct tensor *logits, struct detection_list *lists,
+                              struct error *err) {
+    float *mask = arena_alloc(b->arena, logits->h * logits->w, sizeof *mask);
+    if (!mask) return error_memory(err, "masks", logits->h * logits->w * 4);
+    for (int64_t i = 0, begin = 0; i < b->count; i++) {
+        int64_t end = begin;
+        while (end < found->count && found->images[end] == i)
+            end++;
+        lists[i] = (struct detection_list){
+            .items = arena_alloc(b->arena, end - begin, sizeof(struct detection))};
+        if (!lists[i].items) return error_memory(err, "detections", 0);
+        for (; begin < end; begin++)
+            TRY(add_detection(b, found, logits, begin, mask, &lists[i], err));
+    }
+    return STATUS_OK;
+}
+
+enum status detect_images(struct nn *nn, struct mask_rcnn *model, const struct image *images,
+                          int64_t count, struct arena *arena, struct detection_list *lists,
+                          struct error *err) {
+    CHECK(count >= 1);
+    struct batch batch = {nn, model, images, count, NULL, arena};
+    batch.extents = arena_alloc(arena, count, sizeof *batch.extents);
+    if (!batch.extents) return error_memory(err, "detections", count);
+    struct tensor *input = NULL;
+    struct features features;
+    struct box_list proposals;
+    struct box_list found;
+    nn_begin(nn, NN_INFERENCE);
+    TRY(make_input(&batch, &input, err));
+    mask_rcnn_features(nn, model, input, &features);
+    mask_rcnn_propose(nn, model, &features, batch.extents, &proposals);
+    mask_rcnn_boxes(nn, model, &features, &proposals, batch.extents, &found);
+    const struct tensor *logits = mask_rcnn_masks(nn, model, &features, &found);
+    TRY(nn_status(nn, err));
+    return make_lists(&batch, &found, logits, lists, err);
+}

@@ -1,0 +1,240 @@
+// The convolution's backward pass on the CPU; nn/conv/conv.h has the equations.
+
+#include <string.h>
+
+#include "base/check.h"
+#include "nn/columns.h"
+#include "nn/conv/conv_cpu.h"
+#include "nn/conv/conv_weights.h"
+#include "nn/device.h"
+#include "nn/gate/gate_cpu.h"
+#include "nn/rows.h"
+#include "nn/vectorised.h"
+
+// How many images of RoIs one backward computation takes: their number changes from step to step,
+// and with it the primitives that oneDNN has to compile.
+enum { ROIS_AT_ONCE = 64 };
+
+// The outputs' share in a gate's gradient is summed in as many parts, whatever the threads.
+enum { DOT_PARTS = 16 };
+
+struct backward {
+    struct nn *nn;
+    struct conv_call *call;
+    struct conv *conv;
+    struct tensor *x;
+    struct tensor *y;
+    int64_t in_size, out_size; // floats of one image
+    bool folds;                // the gate was folded into the weights
+    float *opened;             // dLoss/dg, [n, in]; NULL without a gate
+};
+
+static int64_t images_at_once(const struct backward *b) {
+    return b->conv->images_at_once == 1 ? b->x->n : ROIS_AT_ONCE;
+}
+
+// ---- Weights ----
+
+// One output channel's share of accumulate.
+VECTORISED static void accumulate_output(const float *weights, const float *plain,
+                                         const float *gates, float scale, int64_t in, int64_t area,
+                                         float *grad, float *dots) {
+    for (int64_t i = 0; i < in; i++) {
+        float gate = gates ? gates[i] : 1;
+        float dot = 0;
+        for (int64_t k = 0; k < area; k++) {
+            float dw = plain[i * area + k] * scale;
+            dot += weights[i * area + k] * dw;
+            if (grad) grad[i * area + k] += gate * dw;
+        }
+        if (dots) dots[i] += dot;
+    }
+}
+
+// Adds the gradient of the folded weights to that of the parameter. With gates, which then are
+// those of one image, plain is dWx, and opened[c] = <W[., c], dWx[., c]>.
+static void accumulate(const struct backward *b, const float *plain, const float *gates,
+                       float *opened) {
+    const struct conv *conv = b->conv;
+    const float *scales = conv_output_scales(b->nn, b->conv);
+    int64_t in = conv->in_channels / conv->groups;
+    int64_t out = conv->out_channels / conv->groups;
+    int64_t area = conv->kernel * conv->kernel;
+    float *dots = opened ? nn_scratch(b->nn, DOT_PARTS * conv->in_channels) : NULL;
+    if (nn_failed(b->nn)) return;
+    if (dots) memset(dots, 0, (size_t)(DOT_PARTS * conv->in_channels) * sizeof *dots);
+#pragma omp parallel for schedule(static)
+    for (int64_t part = 0; part < DOT_PARTS; part++) {
+        int64_t end = conv->out_channels * (part + 1) / DOT_PARTS;
+        for (int64_t o = conv->out_channels * part / DOT_PARTS; o < end; o++) {
+            int64_t channel = o / out * in;
+            int64_t at = o * in * area;
+            accumulate_output(conv->weight->data + at, plain + at, gates ? gates + channel : NULL,
+                              scales ? scales[o] : 1, in, area,
+                              conv->weight->grad ? conv->weight->grad + at : NULL,
+                              dots ? dots + part * conv->in_channels + channel : NULL);
+        }
+    }
+    for (int64_t channel = 0; opened && channel < conv->in_channels; channel++) {
+        double total = 0;
+        for (int64_t part = 0; part < DOT_PARTS; part++)
+            total += (double)dots[part * conv->in_channels + channel];
+        opened[channel] = (float)total;
+    }
+    nn_scratch_free(b->nn, dots);
+}
+
+// The gradient of the weights from some images whose input is src.
+static void weights_of_images(const struct backward *b, struct images images, const float *src,
+                              const float *gates, float *opened) {
+    struct dnn_conv shape = conv_shape(b->conv, b->x, images.count, DNN_BACKWARD_WEIGHTS);
+    float *scratch = NULL;
+    struct dnn_primitive *primitive = conv_prepare(b->nn, b->conv, &shape, &scratch);
+    if (!primitive) return;
+    const struct dnn_layout *layout = dnn_weights_layout(primitive);
+    float *packed = nn_scratch(b->nn, dnn_layout_floats(layout));
+    float *plain = nn_scratch(b->nn, b->conv->weight->count);
+    struct dnn_arguments arguments = {
+        .src = src,
+        .diff_dst = b->y->grad + images.first * b->out_size,
+        .dst = packed,
+    };
+    conv_run(b->nn, b->conv, primitive, arguments, scratch);
+    struct error err;
+    if (!nn_failed(b->nn) && dnn_unpack(b->nn->onednn, layout, packed, plain, &err) != STATUS_OK)
+        nn_fail(b->nn, err.code, "%s: %s", b->conv->label, err.message);
+    if (!nn_failed(b->nn)) accumulate(b, plain, gates, opened);
+    nn_scratch_free(b->nn, plain);
+    nn_scratch_free(b->nn, packed);
+}
+
+static void weights_with_scaled_input(const struct backward *b, struct images images) {
+    float *scaled = nn_scratch(b->nn, images.count * b->in_size);
+    if (!scaled) return;
+    rows_scale_images(b->x->data + images.first * b->in_size,
+                      b->call->gates + images.first * b->x->c, images.count, b->x->h * b->x->w,
+                      b->x->c, scaled);
+    weights_of_images(b, images, scaled, NULL, NULL);
+    nn_scratch_free(b->nn, scaled);
+}
+
+static void weights_backward(const struct backward *b) {
+    bool gated = b->call->gates != NULL;
+    if (!b->conv->weight->grad && !(gated && b->folds)) return;
+    int64_t step = gated && b->folds ? 1 : images_at_once(b);
+    for (int64_t first = 0; first < b->x->n && !nn_failed(b->nn); first += step) {
+        int64_t left = b->x->n - first;
+        struct images images = {first, left < step ? left : step};
+        int64_t channel = first * b->x->c;
+        if (gated && !b->folds)
+            weights_with_scaled_input(b, images);
+        else
+            weights_of_images(b, images, b->x->data + first * b->in_size,
+                              gated ? b->call->gates + channel : NULL,
+                              gated ? b->opened + channel : NULL);
+    }
+}
+
+// ---- Input ----
+
+// dst = (add ? dst : 0) + the gradient of the convolution's own input, for some images.
+static void data_of_images(const struct backward *b, struct images images, bool add, float *dst) {
+    const struct conv *conv = b->conv;
+    bool turned = conv->stride == 1 && conv->groups == 1 && conv->padding < conv->kernel;
+    struct dnn_conv shape = conv_shape(conv, b->x, images.count, DNN_BACKWARD_DATA);
+    if (turned) {
+        shape.pass = DNN_FORWARD;
+        shape.h = b->y->h;
+        shape.w = b->y->w;
+        shape.in_channels = conv->out_channels;
+        shape.out_channels = conv->in_channels;
+        shape.padding = conv->kernel - 1 - conv->padding;
+        shape.accumulate = add;
+    }
+    float *separate = NULL;
+    int64_t count = images.count * b->in_size;
+    if (add && !turned) separate = nn_scratch(b->nn, count);
+    float *scratch = NULL;
+    struct dnn_primitive *primitive = conv_prepare(b->nn, conv, &shape, &scratch);
+    if (!primitive) return;
+    struct dnn_arguments arguments = {
+        .src = b->y->grad + images.first * b->out_size,
+        .weights = conv_packed(b->nn, b->conv, dnn_weights_layout(primitive), turned),
+        .dst = separate ? separate : dst,
+    };
+    conv_run(b->nn, conv, primitive, arguments, scratch);
+    if (separate && !nn_failed(b->nn)) rows_add(separate, count, dst);
+    nn_scratch_free(b->nn, separate);
+}
+
+static void data_backward(const struct backward *b, bool add, float *dst) {
+    int64_t step = images_at_once(b);
+    for (int64_t first = 0; first < b->x->n && !nn_failed(b->nn); first += step) {
+        int64_t left = b->x->n - first;
+        data_of_images(b, (struct images){first, left < step ? left : step}, add,
+                       dst + first * b->in_size);
+    }
+}
+
+// With a gate: through the convolution, then through the gate.
+static void gated_data_backward(const struct backward *b) {
+    struct nn *nn = b->nn;
+    const struct gate *gate = b->conv->gate;
+    const struct tensor *x = b->x;
+    int64_t rows = x->h * x->w;
+    bool add = false;
+    float *grad = nn_grad(nn, b->x, &add);
+    if (!grad && b->folds) {
+        // dg is known already, and nobody asks for dx.
+        float *unused = nn_scratch(nn, x->n * x->c);
+        if (unused) gate_gradient(nn, gate, x->embedding, b->opened, x->n, unused);
+        nn_scratch_free(nn, unused);
+        return;
+    }
+    float *pull = nn_scratch(nn, x->n * x->c);
+    float *separate = add || !grad ? nn_scratch(nn, tensor_count(x)) : NULL;
+    float *scaled = separate ? separate : grad;
+    if (nn_failed(nn)) return;
+    data_backward(b, false, scaled);
+    if (!b->folds) columns_reduce(nn, COLUMNS_DOT, scaled, x->data, x->n, rows, x->c, b->opened);
+    gate_gradient(nn, gate, x->embedding, b->opened, x->n, pull);
+    const struct gate_flow flow = {gate,         x->data, scaled, b->call->gates,
+                                   x->embedding, pull,    x->n,   rows};
+    if (grad && !nn_failed(nn)) gate_pull(&flow, add, grad);
+    nn_scratch_free(nn, separate);
+    nn_scratch_free(nn, pull);
+}
+
+void cpu_conv_backward(struct nn *nn, struct call *base) {
+    struct conv_call *call = (struct conv_call *)base;
+    struct tensor *x = base->inputs[0];
+    struct tensor *y = base->out;
+    struct backward b = {
+        .nn = nn,
+        .call = call,
+        .conv = call->conv,
+        .x = x,
+        .y = y,
+        .in_size = x->h * x->w * x->c,
+        .out_size = y->h * y->w * y->c,
+    };
+    rows_relu_gradient(y, call->relu);
+    rows_bias_gradient(nn, y, call->conv->bias);
+    if (call->gates) {
+        b.folds = conv_folds_gate(call->conv, x);
+        b.opened = nn_scratch(nn, x->n * x->c);
+    }
+    if (nn_failed(nn)) return;
+    weights_backward(&b);
+    if (call->gates && (x->wants_grad || gate_trains(call->conv->gate))) {
+        gated_data_backward(&b);
+    } else {
+        bool add = false;
+        float *grad = nn_grad(nn, x, &add);
+        if (grad) data_backward(&b, add, grad);
+    }
+    nn_scratch_free(nn, b.opened);
+    nn_scratch_free(nn, call->gates);
+    call->gates = NULL;
+    rows_residual_gradient(nn, y, call->residual);
+}

@@ -1,0 +1,21 @@
+// The weights of a convolution as the CPU wants them: the frozen norm multiplied in, in the layout
+// that oneDNN chose for a primitive. Kept between steps and made anew when the parameters change.
+#pragma once
+
+#include "nn/conv/conv.h"
+#include "nn/onednn.h"
+
+// [out]: bias and norm together; NULL if there is neither.
+const float *conv_folded_bias(struct nn *nn, struct conv *conv);
+
+// [out]: what the norm multiplies each output channel with; NULL without a norm.
+const float *conv_output_scales(struct nn *nn, struct conv *conv);
+
+// The weights in the layout of a primitive. turned: those of the convolution that computes the
+// gradient of the input: [in, out, k, k], rotated by 180 degrees. NULL after a failure.
+const float *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
+                         bool turned);
+
+// The same with input channel i multiplied by scales[i], in scratch memory of the caller's.
+void conv_pack_scaled(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
+                      const float *scales, float *packed);

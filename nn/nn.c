@@ -1,0 +1,239 @@
+#include "nn/nn.h"
+
+#include <omp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/workers.h"
+#include "nn/device.h"
+#include "nn/onednn.h"
+
+enum { RECORD_BLOCK_BYTES = 1 << 20, GUARD_FLOATS = 16 };
+static const int64_t HUGE_PAGE_BYTES = 2 << 20;
+static const int64_t PLAN_BYTES = (int64_t)1 << 42;
+static const uint32_t GUARD_WORD = 0x7FC0DEAD; // a NaN that no computation makes
+
+static enum status map_memory(struct nn *nn, int64_t bytes, struct error *err) {
+    if (bytes == 0) bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    bytes = (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    // Only addresses are reserved; a page costs memory from its first use on.
+    // Those of the plan device can never be used.
+    int protection = nn->device == NN_PLAN ? PROT_NONE : PROT_READ | PROT_WRITE;
+    void *memory =
+        mmap(NULL, (size_t)bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return error_memory(err, "step memory", bytes);
+    madvise(memory, (size_t)bytes, MADV_HUGEPAGE); // a wish: without it all works, slower
+    nn->memory = memory;
+    return heap_create(&nn->heap, bytes, err);
+}
+
+enum status nn_create(struct nn **result, const struct nn_options *options, struct error *err) {
+    *result = NULL;
+    struct nn *nn = calloc(1, sizeof *nn);
+    if (!nn) return error_memory(err, "a network's context", sizeof *nn);
+    nn->device = options->device;
+    nn->guarded = options->guarded;
+    nn->num_threads = options->num_threads ? options->num_threads : workers_available();
+    arena_init(&nn->records, RECORD_BLOCK_BYTES, 0);
+    arena_init(&nn->model, RECORD_BLOCK_BYTES, 0);
+    bool plans = nn->device == NN_PLAN;
+    enum status status = map_memory(nn, plans ? PLAN_BYTES : options->memory_bytes, err);
+    if (status == STATUS_OK && !plans) status = onednn_create(&nn->onednn, err);
+    // With the spare call, the first block stays for good, so that steps do not allocate.
+    nn->spare = arena_alloc(&nn->records, CALL_MAX_BYTES, 1);
+    if (status == STATUS_OK && !nn->spare)
+        status = error_memory(err, "records of operations", RECORD_BLOCK_BYTES);
+    if (status != STATUS_OK) {
+        nn_destroy(nn);
+        return status;
+    }
+    nn->start = arena_mark(&nn->records);
+    nn_begin(nn, NN_INFERENCE);
+    *result = nn;
+    return STATUS_OK;
+}
+
+void nn_destroy(struct nn *nn) {
+    if (!nn) return;
+    onednn_destroy(nn->onednn);
+    if (nn->memory) munmap(nn->memory, (size_t)nn->heap.capacity);
+    heap_destroy(&nn->heap);
+    arena_destroy(&nn->records);
+    arena_destroy(&nn->model);
+    free(nn);
+}
+
+void nn_begin(struct nn *nn, enum nn_mode mode) {
+    nn_check_guards(nn);
+    if (nn->device == NN_CPU) omp_set_num_threads(nn->num_threads);
+    nn->mode = mode;
+    nn->tape = NULL;
+    nn->failure = (struct error){0};
+    arena_release(&nn->records, nn->start);
+    heap_reset(&nn->heap);
+}
+
+enum status nn_status(const struct nn *nn, struct error *err) {
+    if (nn->failure.code == STATUS_OK) return STATUS_OK;
+    return error_set(err, nn->failure.code, "%s", nn->failure.message);
+}
+
+bool nn_failed(const struct nn *nn) {
+    return nn->failure.code != STATUS_OK;
+}
+
+void nn_fail(struct nn *nn, enum status code, const char *format, ...) {
+    if (nn_failed(nn)) return;
+    char message[ERROR_MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    error_set(&nn->failure, code, "%s", message);
+}
+
+// ---- Memory ----
+
+static float *allocate(struct nn *nn, int64_t num_floats) {
+    if (nn_failed(nn)) return NULL;
+    int64_t bytes = num_floats * (int64_t)sizeof(float);
+    int64_t guard = nn->guarded ? GUARD_FLOATS * (int64_t)sizeof(float) : 0;
+    int64_t offset = heap_alloc(&nn->heap, bytes + guard);
+    if (offset < 0) {
+        nn_fail(nn, STATUS_MEMORY, "step memory: no room for %lld bytes beside %lld in use",
+                (long long)bytes, (long long)nn->heap.used_bytes);
+        return NULL;
+    }
+    float *data = (float *)(void *)(nn->memory + offset);
+    if (!nn->guarded || nn->device == NN_PLAN) return data;
+    // Stale numbers must not look like results, so all of a guarded buffer starts as that NaN.
+    uint32_t *words = (uint32_t *)(void *)data;
+    int64_t span = heap_span_at(&nn->heap, offset)->bytes / (int64_t)sizeof *words;
+    for (int64_t i = 0; i < span; i++)
+        words[i] = GUARD_WORD;
+    return data;
+}
+
+static void check_guard(const struct nn *nn, const struct heap_span *span) {
+    // From the buffer's last float to the end of the span, what alignment added included.
+    const uint32_t *words = (const uint32_t *)(const void *)(nn->memory + span->offset);
+    int64_t end = span->bytes / (int64_t)sizeof *words;
+    for (int64_t i = span->asked / (int64_t)sizeof *words - GUARD_FLOATS; i < end; i++)
+        CHECK(words[i] == GUARD_WORD);
+}
+
+void nn_check_guards(const struct nn *nn) {
+    if (!nn->guarded || nn->device == NN_PLAN || !nn->memory) return;
+    for (int64_t i = 0; i < nn->heap.num_spans; i++)
+        if (nn->heap.spans[i].used) check_guard(nn, &nn->heap.spans[i]);
+}
+
+static void give_back(struct nn *nn, float *data) {
+    if (!data) return;
+    int64_t offset = (char *)data - nn->memory;
+    if (nn->guarded && nn->device != NN_PLAN) check_guard(nn, heap_span_at(&nn->heap, offset));
+    heap_free(&nn->heap, offset);
+}
+
+float *nn_scratch(struct nn *nn, int64_t num_floats) {
+    return allocate(nn, num_floats);
+}
+
+void nn_scratch_free(struct nn *nn, float *scratch) {
+    give_back(nn, scratch);
+}
+
+struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t c) {
+    CHECK(n >= 0 && h >= 0 && w >= 0 && c >= 0);
+    struct tensor *t = arena_alloc_zero(&nn->records, 1, sizeof *t);
+    if (!t) {
+        nn_fail(nn, STATUS_MEMORY, "records of operations: out of memory");
+        nn->nothing = (struct tensor){.n = n, .h = h, .w = w, .c = c};
+        return &nn->nothing;
+    }
+    *t = (struct tensor){.n = n, .h = h, .w = w, .c = c};
+    t->data = allocate(nn, tensor_count(t));
+    return t;
+}
+
+static void release_data(struct nn *nn, struct tensor *t) {
+    give_back(nn, t->data);
+    give_back(nn, t->embedding);
+    t->data = NULL;
+    t->embedding = NULL;
+}
+
+void nn_release(struct nn *nn, struct tensor *t) {
+    if (!t->saved) release_data(nn, t);
+}
+
+// ---- Calls ----
+
+void *nn_call(struct nn *nn, enum op op, int64_t call_bytes) {
+    CHECK(call_bytes >= (int64_t)sizeof(struct call) && call_bytes <= CALL_MAX_BYTES);
+    struct call *call = arena_alloc_zero(&nn->records, 1, (size_t)call_bytes);
+    if (!call) {
+        nn_fail(nn, STATUS_MEMORY, "records of operations: out of memory");
+        // Nothing runs after a failure, so all further calls can share one place.
+        call = memset(nn->spare, 0, CALL_MAX_BYTES);
+    }
+    call->op = op;
+    return call;
+}
+
+void call_add_input(struct call *call, struct tensor *input) {
+    if (!input) return;
+    CHECK(call->num_inputs < CALL_MAX_INPUTS);
+    call->inputs[call->num_inputs++] = input;
+}
+
+static void record(struct nn *nn, struct call *call) {
+    if (!call->out || !device_has_backward(call->op)) return;
+    bool wanted = call->trains;
+    for (int i = 0; i < call->num_inputs; i++)
+        wanted = wanted || call->inputs[i]->wants_grad;
+    call->out->wants_grad = wanted;
+    if (!wanted) return;
+    call->out->saved = true;
+    for (int i = 0; i < call->num_inputs; i++)
+        call->inputs[i]->saved = true;
+    call->before = nn->tape;
+    nn->tape = call;
+}
+
+void nn_run(struct nn *nn, struct call *call) {
+    if (nn->observer) nn->observer(nn->observer_context, call);
+    if (nn->mode == NN_TRAINING && !nn_failed(nn)) record(nn, call);
+    if (!nn_failed(nn)) device_forward(nn, call);
+    nn_check_guards(nn);
+}
+
+float *nn_grad(struct nn *nn, struct tensor *input, bool *add) {
+    *add = input->grad != NULL;
+    if (!input->wants_grad) return NULL;
+    if (!input->grad) input->grad = allocate(nn, tensor_count(input));
+    return input->grad;
+}
+
+void nn_move_grad(struct tensor *from, struct tensor *input) {
+    CHECK(!input->grad && tensor_same_shape(from, input));
+    input->grad = from->grad;
+    from->grad = NULL;
+}
+
+void nn_backward(struct nn *nn) {
+    for (struct call *call = nn->tape; call && !nn_failed(nn); call = call->before) {
+        struct tensor *out = call->out;
+        if (out->grad || call->is_loss) device_backward(nn, call);
+        give_back(nn, out->grad);
+        out->grad = NULL;
+        if (!call->is_loss) release_data(nn, out);
+        nn_check_guards(nn);
+    }
+    nn->tape = NULL;
+}

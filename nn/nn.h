@@ -1,0 +1,146 @@
+// The context that everything of a network runs in: a device, step memory, the tape.
+//
+//     nn_begin(nn, NN_TRAINING);
+//     struct tensor *x = nn_tensor(nn, n, h, w, c);       // filled by the caller
+//     struct tensor *y = conv_forward(nn, &layer, x, NULL, true);
+//     struct tensor *loss = softmax_loss_forward(nn, y, labels, 1.0f / rows);
+//     nn_backward(nn);                                    // gradients are in the parameters
+//     TRY(nn_status(nn, err));
+//
+// An operation is a typed function (nn/conv/conv.h and its neighbours): it checks shapes, takes its
+// result from step memory, describes itself in a struct call and has the device run that. In
+// training the call goes on the tape; backward walks the tape from its end and runs the same calls'
+// backward.
+//
+// Errors are sticky. What the world does (memory that is not there, a library that fails) stops the
+// work: operations then do nothing but return tensors of the right shape, and nn_status tells once.
+//
+// The gradient contract, for all operations and devices: a gradient that reaches a tensor first is
+// written, a later one is added (nn_grad says which); gradients of parameters always accumulate.
+//
+// Results do not depend on the other images of a batch, nor on what ran before.
+//
+// Not thread-safe: one thread at a time uses a context. Kernels use as many threads as asked for.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "nn/heap.h"
+#include "nn/tensor.h"
+
+enum op {
+#define OP(name)      OP_##name,
+#define FORWARD(name) OP_##name,
+#include "nn/ops.def"
+#undef OP
+#undef FORWARD
+    NUM_OPS,
+};
+
+enum nn_device {
+    NN_CPU,
+    NN_PLAN, // computes nothing: shapes, operation counts and memory only
+};
+
+enum nn_mode {
+    NN_INFERENCE, // nn_release gives memory back at once
+    NN_TRAINING,  // calls are recorded and what backward needs is kept
+};
+
+enum { CALL_MAX_INPUTS = 8, CALL_MAX_BYTES = 512 };
+
+// One use of an operation. Each operation has a struct of its own that begins with this one.
+struct call {
+    enum op op;
+    const char *label;                      // of the layer, for people; may be NULL
+    struct tensor *inputs[CALL_MAX_INPUTS]; // those that a gradient may flow to
+    int num_inputs;
+    struct tensor *out; // NULL where the result is not a tensor
+    bool trains;        // has trainable parameters of its own
+    bool is_loss;       // the backward pass starts here, with the gradient 1
+    double multiply_adds;
+    struct call *before; // the previous call on the tape
+};
+
+typedef void call_observer(void *context, const struct call *call);
+
+struct nn {
+    enum nn_device device;
+    enum nn_mode mode;
+    int num_threads;
+    char *memory; // the region that heap describes; on the plan device, addresses only
+    struct heap heap;
+    struct arena records;    // tensors and calls of this step
+    struct arena_mark start; // of records
+    struct arena model;      // what kernels keep between steps: packed weights
+    struct call *tape;       // the last recorded call
+    struct error failure;    // code is STATUS_OK until something fails
+    bool guarded;            // words behind every buffer are checked; for tests
+    struct onednn *onednn;   // NULL on the plan device
+    call_observer *observer; // told of every call; may be NULL
+    void *observer_context;
+    struct tensor nothing; // what nn_tensor returns when even records are out of memory
+    struct call *spare;    // the same for nn_call
+};
+
+struct nn_options {
+    enum nn_device device;
+    int num_threads;      // 0: one for each processor that this process may use
+    int64_t memory_bytes; // step memory at most; 0: all of the machine's
+    bool guarded;
+};
+
+MUST_CHECK enum status nn_create(struct nn **nn, const struct nn_options *options,
+                                 struct error *err);
+void nn_destroy(struct nn *nn); // NULL is fine
+
+// Starts a step: all tensors of the last one are gone, the tape is empty.
+void nn_begin(struct nn *nn, enum nn_mode mode);
+
+// STATUS_OK, or what stopped the work since nn_begin.
+MUST_CHECK enum status nn_status(const struct nn *nn, struct error *err);
+bool nn_failed(const struct nn *nn);
+// Remembers the first failure.
+void nn_fail(struct nn *nn, enum status code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+// A tensor whose data is not set; never NULL. After a failure it may have no data (NULL).
+struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t c);
+
+// The forward pass will not use t again. In inference its memory is free for others; a tensor that
+// the backward pass needs stays.
+void nn_release(struct nn *nn, struct tensor *t);
+
+// Memory within an operation; NULL after a failure. Freed with
+// nn_scratch_free (NULL is fine).
+float *nn_scratch(struct nn *nn, int64_t num_floats);
+void nn_scratch_free(struct nn *nn, float *scratch);
+
+// Runs every recorded call's backward, last first. Losses start with the gradient 1. Tensors and
+// gradients are given back as soon as they have served; losses, and gradients of tensors that were
+// not computed (a network's inputs), stay until the next nn_begin.
+void nn_backward(struct nn *nn);
+
+// ---- For the implementations of operations ----
+
+// Zeroed memory of the size of an operation's own call; lives until the next nn_begin.
+void *nn_call(struct nn *nn, enum op op, int64_t call_bytes);
+
+void call_add_input(struct call *call, struct tensor *input); // NULL is fine
+
+// Runs call->out's computation; records it in training if a gradient is wanted.
+void nn_run(struct nn *nn, struct call *call);
+
+// Where to put the gradient of input; *add says whether to add to what is there or to overwrite
+// it. NULL if none is wanted, or after a failure.
+float *nn_grad(struct nn *nn, struct tensor *input, bool *add);
+
+// Hands the gradient of from, which is of the same shape, to input, that has none yet.
+void nn_move_grad(struct tensor *from, struct tensor *input);
+
+const char *op_name(enum op op);
+
+// Ends the program if a word behind a buffer was overwritten; does nothing unless guarded.
+void nn_check_guards(const struct nn *nn);

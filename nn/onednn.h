@@ -1,0 +1,96 @@
+// oneDNN, the library behind convolutions and matrix products on the CPU. This is the only file of
+// the project that knows it, and it hides what differs between its versions 2.6 and 3.
+//
+// A primitive is a computation prepared for one shape; the library compiles code for it, so
+// primitives are kept (the 1024 used last). Activations are NHWC. The library chooses the layout of
+// weights for each primitive; weights are brought there with dnn_pack. Nothing is allocated when a
+// primitive that was seen before is looked up; the library's own calls allocate a few hundred
+// bytes.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct onednn;
+struct dnn_primitive;
+struct dnn_layout;
+
+MUST_CHECK enum status onednn_create(struct onednn **dnn, struct error *err);
+void onednn_destroy(struct onednn *dnn); // NULL is fine
+
+enum dnn_pass { DNN_FORWARD, DNN_BACKWARD_DATA, DNN_BACKWARD_WEIGHTS };
+
+// A convolution, seen from the forward direction: [n, h, w, in] to [n, oh, ow, out], with
+// oh = (h + 2 padding - kernel) / stride + 1.
+struct dnn_conv {
+    enum dnn_pass pass;
+    int64_t n, h, w;
+    int64_t in_channels, out_channels, groups;
+    int64_t kernel, stride, padding;
+    bool bias;       // forward only, as are the next two
+    bool residual;   // a tensor like the result is added to it
+    bool relu;       // last
+    bool accumulate; // the result is added to what is in dst; not for backward weights
+};
+
+// out[rows, out] = in[rows, in] x weights[out, in]^T + bias, then ReLU.
+struct dnn_linear {
+    int64_t rows, in, out;
+    bool bias;
+    bool relu;
+};
+
+// Prepared primitives; the pointers hold until the next call of either function.
+MUST_CHECK enum status dnn_conv(struct onednn *dnn, const struct dnn_conv *shape,
+                                struct dnn_primitive **primitive, struct error *err);
+MUST_CHECK enum status dnn_linear(struct onednn *dnn, const struct dnn_linear *shape,
+                                  struct dnn_primitive **primitive, struct error *err);
+
+// The name of the library's implementation, such as "brgconv:avx512_core".
+const char *dnn_implementation(const struct dnn_primitive *primitive);
+
+// Floats that a primitive needs as scratch memory.
+int64_t dnn_scratch_floats(const struct dnn_primitive *primitive);
+
+// The layout of a primitive's weights (of their gradient in a backward-weights pass). Equal layouts
+// are the same pointer and live as long as dnn.
+const struct dnn_layout *dnn_weights_layout(const struct dnn_primitive *primitive);
+int64_t dnn_layout_floats(const struct dnn_layout *layout);
+
+// Between PyTorch's order ([out, in / groups, kh, kw], or [out, in] for a linear layer) and the
+// layout.
+MUST_CHECK enum status dnn_pack(struct onednn *dnn, const struct dnn_layout *layout,
+                                const float *plain, float *packed, struct error *err);
+MUST_CHECK enum status dnn_unpack(struct onednn *dnn, const struct dnn_layout *layout,
+                                  const float *packed, float *plain, struct error *err);
+
+// Whether dnn_scale_inputs can work on this layout.
+bool dnn_can_scale_inputs(const struct dnn_layout *layout);
+// scaled = packed weights with input channel i multiplied by scales[i].
+void dnn_scale_inputs(const struct dnn_layout *layout, const float *packed, const float *scales,
+                      float *scaled);
+
+// What a primitive reads and writes; unused ones are NULL.
+struct dnn_arguments {
+    const float *src; // forward: the input; backward data: dst's gradient; weights: the input
+    const float *weights;
+    const float *bias;
+    const float *residual;
+    const float *diff_dst; // backward weights: the gradient of the convolution's result
+    float *dst;            // the result, whatever it is
+    float *scratch;
+};
+
+MUST_CHECK enum status dnn_run(struct onednn *dnn, struct dnn_primitive *primitive,
+                               const struct dnn_arguments *arguments, struct error *err);
+
+// c[m, n] = op(a) op(b) + (accumulate ? c : 0), all row-major; op transposes where asked, so that
+// op(a) is [m, k] and op(b) is [k, n].
+MUST_CHECK enum status dnn_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                                const float *a, const float *b, bool accumulate, float *c,
+                                struct error *err);
+
+// The version that is linked, "2.6.3".
+const char *onednn_version(void);

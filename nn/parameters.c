@@ -1,0 +1,158 @@
+#include "nn/parameters.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/random.h"
+
+enum { NAME_BYTES = 256, ALIGNMENT_FLOATS = 16 };
+
+// Stands in when memory is exhausted, so that builders need no checks of their own.
+static struct parameter spare = {.name = "", .num_dims = 1, .shape = {1}, .count = 1};
+
+struct initial initial_constant(double value) {
+    return (struct initial){INITIAL_CONSTANT, value};
+}
+
+struct initial initial_normal(double deviation) {
+    return (struct initial){INITIAL_NORMAL, deviation};
+}
+
+struct initial initial_uniform_fan_in(int64_t fan_in) {
+    return (struct initial){INITIAL_UNIFORM, sqrt(3.0 / (double)fan_in)};
+}
+
+struct initial initial_normal_fan_out(int64_t fan_out) {
+    return (struct initial){INITIAL_NORMAL, sqrt(2.0 / (double)fan_out)};
+}
+
+void parameters_init(struct parameters *parameters, struct arena *arena) {
+    *parameters = (struct parameters){.arena = arena, .version = 1};
+}
+
+static bool grow(struct parameters *parameters) {
+    if (parameters->count < parameters->capacity) return true;
+    int64_t capacity = parameters->capacity ? 2 * parameters->capacity : 256;
+    struct parameter **items = arena_alloc(parameters->arena, capacity, sizeof *items);
+    if (!items) return false;
+    if (parameters->count)
+        memcpy(items, parameters->items, (size_t)parameters->count * sizeof *items);
+    parameters->items = items;
+    parameters->capacity = capacity;
+    return true;
+}
+
+static bool is_frozen_norm(enum parameter_kind kind) {
+    return kind == PARAMETER_FROZEN_NORM_WEIGHT || kind == PARAMETER_FROZEN_NORM_BIAS ||
+           kind == PARAMETER_NORM_MEAN || kind == PARAMETER_NORM_VARIANCE;
+}
+
+struct parameter *parameter_add(struct parameters *parameters, enum parameter_kind kind,
+                                int num_dims, const int64_t *shape, struct initial initial,
+                                const char *format, ...) {
+    CHECK(num_dims >= 1 && num_dims <= PARAMETER_MAX_DIMS && !parameters->data);
+    char name[NAME_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    CHECK(size > 0 && size < NAME_BYTES);
+    CHECK(!parameters_find(parameters, name));
+    struct parameter *p = arena_alloc(parameters->arena, 1, sizeof *p);
+    const char *copy = arena_copy_text(parameters->arena, name, size);
+    if (!p || !copy || !grow(parameters)) {
+        parameters->out_of_memory = true;
+        return &spare;
+    }
+    *p = (struct parameter){.owner = parameters,
+                            .name = copy,
+                            .kind = kind,
+                            .num_dims = num_dims,
+                            .count = 1,
+                            .initial = initial,
+                            .trainable = !is_frozen_norm(kind)};
+    for (int i = 0; i < num_dims; i++) {
+        CHECK(shape[i] > 0);
+        p->shape[i] = shape[i];
+        p->count *= shape[i];
+    }
+    parameters->items[parameters->count++] = p;
+    return p;
+}
+
+// Sums up the parameters whose trainable equals the argument; gives them their places if there is
+// memory already.
+static int64_t lay_out(struct parameters *parameters, bool trainable, int64_t at) {
+    for (int64_t i = 0; i < parameters->count; i++) {
+        struct parameter *p = parameters->items[i];
+        if (p->trainable != trainable) continue;
+        if (parameters->data) p->data = parameters->data + at;
+        if (parameters->grad && trainable) p->grad = parameters->grad + at;
+        at += (p->count + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
+    }
+    return at;
+}
+
+enum status parameters_allocate(struct parameters *parameters, bool with_gradients,
+                                struct error *err) {
+    CHECK(!parameters->data);
+    parameters->num_trainable_floats = lay_out(parameters, true, 0);
+    parameters->num_floats = lay_out(parameters, false, parameters->num_trainable_floats);
+    int64_t bytes = parameters->num_floats * (int64_t)sizeof(float);
+    if (parameters->out_of_memory) return error_memory(err, "a list of parameters", 0);
+    parameters->data = arena_alloc_zero(parameters->arena, parameters->num_floats, sizeof(float));
+    if (!parameters->data) return error_memory(err, "parameters", bytes);
+    if (with_gradients) {
+        parameters->grad =
+            arena_alloc_zero(parameters->arena, parameters->num_trainable_floats, sizeof(float));
+        if (!parameters->grad) return error_memory(err, "gradients", bytes);
+    }
+    lay_out(parameters, false, lay_out(parameters, true, 0));
+    return STATUS_OK;
+}
+
+static uint64_t hash_name(const char *name) {
+    uint64_t hash = 0xCBF29CE484222325u; // FNV-1a
+    for (const char *at = name; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001B3u;
+    return hash;
+}
+
+static void initialise(struct parameter *p, uint64_t seed) {
+    struct random random = random_stream(seed, hash_name(p->name));
+    double scale = p->initial.scale;
+    for (int64_t i = 0; i < p->count; i++) {
+        double value = scale;
+        if (p->initial.kind == INITIAL_NORMAL) value = scale * random_normal(&random);
+        if (p->initial.kind == INITIAL_UNIFORM) value = random_between(&random, -scale, scale);
+        p->data[i] = (float)value;
+    }
+}
+
+void parameters_initialise(struct parameters *parameters, uint64_t seed) {
+    for (int64_t i = 0; i < parameters->count; i++)
+        initialise(parameters->items[i], seed);
+    parameters_changed(parameters);
+}
+
+void parameters_clear_gradients(struct parameters *parameters) {
+    if (!parameters->grad) return;
+    memset(parameters->grad, 0, (size_t)parameters->num_trainable_floats * sizeof(float));
+}
+
+void parameters_changed(struct parameters *parameters) {
+    parameters->version++;
+}
+
+struct parameter *parameters_find(const struct parameters *parameters, const char *name) {
+    for (int64_t i = 0; i < parameters->count; i++)
+        if (strcmp(parameters->items[i]->name, name) == 0) return parameters->items[i];
+    return NULL;
+}
+
+bool parameter_is_frozen_norm(const struct parameter *parameter) {
+    return is_frozen_norm(parameter->kind);
+}

@@ -1,0 +1,103 @@
+// The parameters of a model: named arrays in flat buffers.
+//
+// A builder adds one parameter after another, under the names that a PyTorch state dict has and in
+// PyTorch's shapes and order (a convolution is [out, in / groups, kh, kw]). parameters_allocate
+// then lays all of them out in one buffer, those that are trained first, with a gradient buffer of
+// the same layout beside it: the optimiser, the gradient's norm and a checkpoint are loops over
+// floats.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum parameter_kind {
+    PARAMETER_WEIGHT,      // of a convolution or a linear layer
+    PARAMETER_BIAS,        // of the same
+    PARAMETER_NORM_WEIGHT, // of a group norm
+    PARAMETER_NORM_BIAS,
+    PARAMETER_FROZEN_NORM_WEIGHT, // of a frozen batch norm, which is never trained
+    PARAMETER_FROZEN_NORM_BIAS,
+    PARAMETER_NORM_MEAN,
+    PARAMETER_NORM_VARIANCE,
+    PARAMETER_GATE_ALPHA,
+    PARAMETER_GATE_GAMMA,
+    PARAMETER_GATE_BETA,
+};
+
+// How fresh values are drawn.
+enum initial_kind {
+    INITIAL_CONSTANT, // scale everywhere
+    INITIAL_NORMAL,   // mean 0, deviation scale
+    INITIAL_UNIFORM,  // from -scale to scale
+};
+
+struct initial {
+    enum initial_kind kind;
+    double scale;
+};
+
+// Kaiming's rules: deviations that keep the magnitude of activations (fan in: what one result
+// reads) or of gradients (fan out).
+struct initial initial_constant(double value);
+struct initial initial_normal(double deviation);
+struct initial initial_uniform_fan_in(int64_t fan_in);  // +-sqrt(3 / fan_in)
+struct initial initial_normal_fan_out(int64_t fan_out); // deviation sqrt(2 / fan_out)
+
+enum { PARAMETER_MAX_DIMS = 4 };
+
+struct parameter {
+    const struct parameters *owner;
+    const char *name;
+    enum parameter_kind kind;
+    int num_dims;
+    int64_t shape[PARAMETER_MAX_DIMS];
+    int64_t count; // product of shape
+    struct initial initial;
+    bool trainable;
+    float *data; // in C order of shape; NULL until parameters_allocate
+    float *grad; // accumulates; NULL if not trainable, or without gradients
+};
+
+struct parameters {
+    struct arena *arena;
+    struct parameter **items;
+    int64_t count;
+    int64_t capacity;
+    bool out_of_memory; // sticky: parameters_allocate reports it
+    float *data;        // all values
+    float *grad;        // of the trainable ones, the first num_trainable floats of data
+    int64_t num_floats; // in data; parameters begin at multiples of 16
+    int64_t num_trainable_floats;
+    uint64_t version; // changes whenever values may have changed: what was derived is stale
+};
+
+// arena is borrowed and owns everything.
+void parameters_init(struct parameters *parameters, struct arena *arena);
+
+// Adds a parameter, trainable unless it belongs to a frozen batch norm; returns it, never NULL. Its
+// name is formatted from the last arguments.
+struct parameter *parameter_add(struct parameters *parameters, enum parameter_kind kind,
+                                int num_dims, const int64_t *shape, struct initial initial,
+                                const char *format, ...) PRINTF_LIKE(6, 7);
+
+// Lays out and allocates the values (zeros) and, with gradients, their gradients (zeros).
+MUST_CHECK enum status parameters_allocate(struct parameters *parameters, bool with_gradients,
+                                           struct error *err);
+
+// Every parameter from its struct initial. A parameter's values follow from the seed and its name
+// alone.
+void parameters_initialise(struct parameters *parameters, uint64_t seed);
+
+void parameters_clear_gradients(struct parameters *parameters);
+
+// To be called after values were written.
+void parameters_changed(struct parameters *parameters);
+
+// Whether it belongs to a frozen batch norm.
+bool parameter_is_frozen_norm(const struct parameter *parameter);
+
+// NULL if there is none of that name.
+struct parameter *parameters_find(const struct parameters *parameters, const char *name);

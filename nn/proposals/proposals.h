@@ -1,0 +1,32 @@
+// From the region proposal network's maps to boxes (Ren et al., "Faster R-CNN", 2015, section 3.3;
+// with a pyramid, Lin et al., 2017, section 4.1). For each image: the best anchors of each level
+// are decoded, clipped to the image and, if they are not too small, thinned out by non-maximum
+// suppression within their level; the best of all levels remain.
+#pragma once
+
+#include "nn/box_coding_math.h"
+#include "nn/box_list.h"
+
+enum { PROPOSALS_MAX_LEVELS = 5, PROPOSALS_MAX_ANCHORS = 16 };
+
+struct proposal_level {
+    struct tensor *logits; // [n, h, w, anchors]
+    struct tensor *deltas; // [n, h, w, 4 anchors]
+    float stride_x, stride_y;
+    float cells[PROPOSALS_MAX_ANCHORS][4]; // the anchors at position 0, 0
+};
+
+struct proposals {
+    int num_levels;
+    int64_t num_anchors; // at one position
+    struct proposal_level levels[PROPOSALS_MAX_LEVELS];
+    const struct extent *extents; // [n]
+    int64_t pre_nms;              // anchors of one level that enter suppression
+    int64_t post_nms;             // boxes of one image that remain
+    float nms_threshold;          // IoU above which the lower box goes
+    float min_side;               // of a clipped box, in pixels
+};
+
+// Fills list, whose capacity is n x post_nms: boxes, scores (the logits) and images, best first
+// within an image. The pointers in proposals are borrowed until this returns.
+void proposals_forward(struct nn *nn, const struct proposals *proposals, struct box_list *list);

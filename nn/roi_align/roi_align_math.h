@@ -1,0 +1,58 @@
+// Where RoIAlign reads, the same on every device; roi_align.h has the formulas.
+#pragma once
+
+#include <math.h>
+
+#include "nn/roi_align/roi_align.h"
+
+// Samples of a bin and axis at most. Only boxes far larger than any image would have more, and they
+// must not keep us busy for hours.
+enum { ROI_ALIGN_MAX_GRID = 4096 };
+
+// One axis of one RoI.
+struct roi_span {
+    float start;
+    float bin;    // of aligned RoIs it may be negative
+    int64_t grid; // samples of a bin; 0 if there is nothing to sample
+};
+
+static inline struct roi_span roi_align_span(const struct roi_align *settings, float low,
+                                             float high, float scale) {
+    float offset = settings->aligned ? 0.5f : 0;
+    struct roi_span span = {.start = low * scale - offset, .grid = settings->sampling};
+    float size = high * scale - offset - span.start;
+    if (!settings->aligned && size < 1) size = 1;
+    span.bin = size / (float)settings->output_size;
+    if (settings->sampling == 0) {
+        float wanted = ceilf(span.bin);
+        if (wanted > 0)
+            span.grid = wanted < ROI_ALIGN_MAX_GRID ? (int64_t)wanted : ROI_ALIGN_MAX_GRID;
+    }
+    return span;
+}
+
+// The position of sample i of bin p.
+static inline float roi_align_at(const struct roi_span *span, int64_t p, int64_t i) {
+    return span->start + (float)p * span->bin + ((float)i + 0.5f) * span->bin / (float)span->grid;
+}
+
+// Two neighbours and their weights, which add up to 1; both are the last position behind it.
+struct roi_read {
+    int64_t low, high;
+    float low_weight, high_weight;
+};
+
+// False if a read at this position is 0, which includes positions that are not numbers.
+static inline bool roi_align_read(float at, int64_t extent, struct roi_read *read) {
+    if (!(at >= -1 && at <= (float)extent)) return false;
+    if (at < 0) at = 0;
+    read->low = (int64_t)at;
+    read->high = read->low + 1;
+    if (read->low >= extent - 1) {
+        read->low = read->high = extent - 1;
+        at = (float)read->low;
+    }
+    read->high_weight = at - (float)read->low;
+    read->low_weight = 1 - read->high_weight;
+    return true;
+}

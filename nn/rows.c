@@ -1,0 +1,152 @@
+#include "nn/rows.h"
+
+#include <string.h>
+
+#include "nn/columns.h"
+#include "nn/vectorised.h"
+
+// The part-th of ROWS_PARTS pieces of count.
+static int64_t piece(int64_t count, int64_t part) {
+    return count * part / ROWS_PARTS;
+}
+
+VECTORISED static void apply(const float *x, const float *scales, const float *shifts,
+                             const float *residual, float floor, int64_t rows, int64_t c,
+                             float *y) {
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t j = 0; j < c; j++) {
+            int64_t at = row * c + j;
+            float value = x[at] * scales[j] + shifts[j];
+            if (residual) value += residual[at];
+            y[at] = value < floor ? floor : value; // a NaN stays one
+        }
+    }
+}
+
+void rows_apply(struct nn *nn, const struct tensor *x, const float *scales,
+                const struct frozen_norm *norm, const struct tensor *residual, bool relu,
+                struct tensor *y) {
+    int64_t c = x->c;
+    int64_t rows = x->h * x->w;
+    float floor = relu ? 0 : -INFINITY;
+    float *factors = nn_scratch(nn, 2 * c);
+    if (!factors) return;
+    float *shifts = factors + c;
+    for (int64_t i = 0; i < x->n; i++) {
+        for (int64_t j = 0; j < c; j++) {
+            float gate = scales ? scales[i * c + j] : 1;
+            factors[j] = norm ? gate * frozen_norm_scale(norm, j) : gate;
+            shifts[j] = norm ? frozen_norm_shift(norm, j) : -0.0f; // changes nothing, not even -0
+        }
+#pragma omp parallel for schedule(static) if (rows * c > ROWS_WORTH_A_THREAD)
+        for (int64_t part = 0; part < ROWS_PARTS; part++) {
+            int64_t begin = piece(rows, part);
+            int64_t at = (i * rows + begin) * c;
+            apply(x->data + at, factors, shifts, residual ? residual->data + at : NULL, floor,
+                  piece(rows, part + 1) - begin, c, y->data + at);
+        }
+    }
+    nn_scratch_free(nn, factors);
+}
+
+VECTORISED static void scale(const float *x, const float *scales, int64_t rows, int64_t c,
+                             float *out) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t j = 0; j < c; j++)
+            out[row * c + j] = x[row * c + j] * scales[j];
+}
+
+VECTORISED static void scale_add(const float *x, const float *scales, int64_t rows, int64_t c,
+                                 float *out) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t j = 0; j < c; j++)
+            out[row * c + j] += x[row * c + j] * scales[j];
+}
+
+void rows_scale(const float *x, const float *scales, int64_t rows, int64_t c, bool add,
+                float *out) {
+    if (add)
+        scale_add(x, scales, rows, c, out);
+    else
+        scale(x, scales, rows, c, out);
+}
+
+void rows_scale_images(const float *x, const float *scales, int64_t n, int64_t rows, int64_t c,
+                       float *out) {
+    int64_t parts = rows_parts_of_image(n);
+#pragma omp parallel for schedule(static) if (n * rows * c > ROWS_WORTH_A_THREAD)
+    for (int64_t i = 0; i < n * parts; i++) {
+        int64_t image = i / parts;
+        int64_t begin = rows * (i % parts) / parts;
+        int64_t count = rows * (i % parts + 1) / parts - begin;
+        int64_t at = (image * rows + begin) * c;
+        scale(x + at, scales + image * c, count, c, out + at);
+    }
+}
+
+VECTORISED static void add(const float *x, int64_t count, float *out) {
+    for (int64_t i = 0; i < count; i++)
+        out[i] += x[i];
+}
+
+void rows_add(const float *x, int64_t count, float *out) {
+#pragma omp parallel for schedule(static) if (count > ROWS_WORTH_A_THREAD)
+    for (int64_t part = 0; part < ROWS_PARTS; part++) {
+        int64_t begin = piece(count, part);
+        add(x + begin, piece(count, part + 1) - begin, out + begin);
+    }
+}
+
+VECTORISED static void cut(const float *y, int64_t count, float *grad) {
+    for (int64_t i = 0; i < count; i++)
+        grad[i] = y[i] > 0 ? grad[i] : 0;
+}
+
+void rows_relu_gradient(struct tensor *out, bool relu) {
+    if (!relu) return;
+    int64_t count = tensor_count(out);
+#pragma omp parallel for schedule(static) if (count > ROWS_WORTH_A_THREAD)
+    for (int64_t part = 0; part < ROWS_PARTS; part++) {
+        int64_t begin = piece(count, part);
+        cut(out->data + begin, piece(count, part + 1) - begin, out->grad + begin);
+    }
+}
+
+VECTORISED static void norm_scale(const float *grad, const float *weights, const float *variances,
+                                  float epsilon, int64_t rows, int64_t c, float *target) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t j = 0; j < c; j++)
+            target[row * c + j] = grad[row * c + j] * (weights[j] / sqrtf(variances[j] + epsilon));
+}
+
+void rows_norm_gradient(const float *grad, const struct frozen_norm *norm, int64_t rows, int64_t c,
+                        float *target) {
+#pragma omp parallel for schedule(static) if (rows * c > ROWS_WORTH_A_THREAD)
+    for (int64_t part = 0; part < ROWS_PARTS; part++) {
+        int64_t begin = piece(rows, part);
+        int64_t count = piece(rows, part + 1) - begin;
+        int64_t at = begin * c;
+        if (norm)
+            norm_scale(grad + at, norm->weight->data, norm->variance->data, norm->epsilon, count, c,
+                       target + at);
+        else
+            memcpy(target + at, grad + at, (size_t)(count * c) * sizeof *target);
+    }
+}
+
+void rows_residual_gradient(struct nn *nn, struct tensor *out, struct tensor *residual) {
+    if (!residual || !residual->wants_grad || nn_failed(nn)) return;
+    if (residual->grad)
+        rows_add(out->grad, tensor_count(out), residual->grad);
+    else
+        nn_move_grad(out, residual);
+}
+
+void rows_bias_gradient(struct nn *nn, const struct tensor *out, struct parameter *parameter) {
+    if (!parameter || !parameter->grad) return;
+    float *sums = nn_scratch(nn, out->c);
+    if (!sums) return;
+    columns_reduce(nn, COLUMNS_SUM, out->grad, NULL, 1, tensor_rows(out), out->c, sums);
+    add(sums, out->c, parameter->grad);
+    nn_scratch_free(nn, sums);
+}

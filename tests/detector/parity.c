@@ -1,0 +1,254 @@
+// build/tests/parity FIXTURE.json PHOTO.png [--threads N]
+//
+// Compares the detector with what PyTorch and torchvision computed (a fixture), quantity by
+// quantity: fills the model by the formula that the fixture's writer used, runs it on the photo and
+// prints the largest error of each. Exits with 1 if one is beyond its tolerance.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "detector/detect.h"
+#include "detector/preprocess.h"
+#include "tests/detector/fixture.h"
+#include "tests/detector/formula.h"
+
+// Relative error of a norm; error of a sample in units of the tensor's root mean square; shares and
+// overlaps of lists, whose order may change where scores are close.
+static const double NORM_TOLERANCE = 1e-4;
+static const double SAMPLE_TOLERANCE = 1e-3;
+static const double MATCHED_SHARE = 0.95;
+static const double BOX_IOU = 0.99;
+static const double SCORE_TOLERANCE = 1e-3;
+static const double MASK_IOU = 0.98;
+
+struct parity {
+    struct fixture fixture;
+    struct model_config config;
+    struct mask_rcnn model;
+    struct nn *nn;
+    struct image image;
+    struct arena arena;
+    int num_failures;
+};
+
+static void report(struct parity *p, const char *name, bool good, const char *text) {
+    printf("%-8s%-18s%s\n", good ? "ok" : "FAILED", name, text);
+    p->num_failures += !good;
+}
+
+// ---- Tensors ----
+
+// Where element index of a [n, c, h, w] tensor lies in ours.
+static int64_t place(const struct tensor *t, int64_t index) {
+    int64_t x = index % t->w;
+    int64_t y = index / t->w % t->h;
+    int64_t c = index / (t->w * t->h) % t->c;
+    int64_t n = index / (t->w * t->h * t->c);
+    return ((n * t->h + y) * t->w + x) * t->c + c;
+}
+
+static bool same_shape(const struct tensor *t, const struct fixture_tensor *expected) {
+    int64_t shape[4] = {1, 1, 1, 1};
+    memcpy(shape, expected->shape, (size_t)expected->num_dims * sizeof *shape);
+    return t->n == shape[0] && t->c == shape[1] && t->h == shape[2] && t->w == shape[3];
+}
+
+static void compare_tensor(struct parity *p, const char *name, const struct tensor *t) {
+    const struct fixture_tensor *expected = fixture_tensor_find(&p->fixture, name);
+    if (!expected || nn_failed(p->nn) || !same_shape(t, expected)) {
+        report(p, name, false, expected ? "not computed, or of another shape" : "not in the file");
+        return;
+    }
+    double squares = 0;
+    int64_t count = tensor_count(t);
+    for (int64_t i = 0; i < count; i++)
+        squares += (double)t->data[i] * (double)t->data[i];
+    double norm_error = fabs(sqrt(squares) - expected->norm) / expected->norm;
+    double rms = expected->norm / sqrt((double)count);
+    double sample_error = 0;
+    for (int64_t i = 0; i < expected->num_samples; i++) {
+        double got = (double)t->data[place(t, expected->samples[i].index)];
+        double error = fabs(got - expected->samples[i].value) / rms;
+        if (!(error <= sample_error)) sample_error = error;
+    }
+    char text[128];
+    snprintf(text, sizeof text, "norm %.1e (<= %.0e)  samples %.1e RMS (<= %.0e)", norm_error,
+             NORM_TOLERANCE, sample_error, SAMPLE_TOLERANCE);
+    report(p, name, norm_error <= NORM_TOLERANCE && sample_error <= SAMPLE_TOLERANCE, text);
+}
+
+// ---- Lists of boxes ----
+
+static double iou(const float *a, const float *b) {
+    double width = fmin((double)a[2], (double)b[2]) - fmax((double)a[0], (double)b[0]);
+    double height = fmin((double)a[3], (double)b[3]) - fmax((double)a[1], (double)b[1]);
+    if (width <= 0 || height <= 0) return 0;
+    double areas =
+        (double)((a[2] - a[0]) * (a[3] - a[1])) + (double)((b[2] - b[0]) * (b[3] - b[1]));
+    return width * height / (areas - width * height);
+}
+
+static void compare_proposals(struct parity *p, const struct box_list *list) {
+    const struct fixture *f = &p->fixture;
+    int64_t matched = 0;
+    for (int64_t i = 0; i < f->num_proposals; i++) {
+        double best = 0;
+        for (int64_t j = 0; j < list->count; j++)
+            best = fmax(best, iou(f->proposals + 4 * i, list->boxes + 4 * j));
+        matched += best > BOX_IOU;
+    }
+    char text[128];
+    snprintf(text, sizeof text, "%lld of %lld found (>= %.0f %%), %lld of our own",
+             (long long)matched, (long long)f->num_proposals, 100 * MATCHED_SHARE,
+             (long long)list->count);
+    double share = (double)matched / fmax((double)f->num_proposals, 1);
+    bool good = list->count == f->num_proposals && (share >= MATCHED_SHARE || !f->num_proposals);
+    report(p, "proposals", good, text);
+}
+
+// The detection that expected is, or NULL.
+static const struct detection *find_match(const struct fixture_detection *expected,
+                                          const struct detection_list *list) {
+    for (int64_t i = 0; i < list->count; i++) {
+        const struct detection *d = &list->items[i];
+        if (d->label == expected->label && iou(d->box, expected->box) > BOX_IOU &&
+            fabs((double)d->score - expected->score) < SCORE_TOLERANCE)
+            return d;
+    }
+    return NULL;
+}
+
+static void compare_detections(struct parity *p, const struct detection_list *list) {
+    const struct fixture *f = &p->fixture;
+    int64_t matched = 0;
+    double score_error = 0;
+    double lowest = 1;
+    for (int64_t i = 0; i < f->num_detections; i++) {
+        const struct fixture_detection *expected = &f->detections[i];
+        const struct detection *d = find_match(expected, list);
+        if (!d) continue;
+        matched++;
+        score_error = fmax(score_error, fabs((double)d->score - expected->score));
+        bool empty = rle_area(&d->mask) == 0 && rle_area(&expected->mask) == 0;
+        if (!empty) lowest = fmin(lowest, rle_iou(&d->mask, &expected->mask, false));
+    }
+    char text[128];
+    snprintf(text, sizeof text, "%lld of %lld found (>= %.0f %%), scores within %.1e",
+             (long long)matched, (long long)f->num_detections, 100 * MATCHED_SHARE, score_error);
+    double share = (double)matched / fmax((double)f->num_detections, 1);
+    bool good = list->count == f->num_detections && (share >= MATCHED_SHARE || !f->num_detections);
+    report(p, "detections", good, text);
+    snprintf(text, sizeof text, "IoU at least %.4f (> %.2f)", lowest, MASK_IOU);
+    report(p, "masks", lowest > MASK_IOU, text);
+}
+
+// ---- The comparison ----
+
+static enum status make_input(struct parity *p, struct extent *extent, struct tensor **input,
+                              struct error *err) {
+    *extent = preprocess_extent(&p->model, p->image.width, p->image.height);
+    struct extent padded = preprocess_padded(extent, 1);
+    struct tensor *x = nn_tensor(p->nn, 1, padded.height, padded.width, 3);
+    TRY(nn_status(p->nn, err));
+    TRY(preprocess_image(&p->model, &p->image, *extent, padded, x->data, &p->arena, err));
+    bool good =
+        extent->height == p->fixture.resized_height && extent->width == p->fixture.resized_width;
+    char text[128];
+    snprintf(text, sizeof text, "%d x %d, expected %lld x %lld", extent->width, extent->height,
+             (long long)p->fixture.resized_width, (long long)p->fixture.resized_height);
+    report(p, "resized", good, text);
+    *input = x;
+    return STATUS_OK;
+}
+
+static void compare_levels(struct parity *p, const char *prefix, int first, int count,
+                           struct tensor *const tensors[]) {
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s%d", prefix, first + i);
+        compare_tensor(p, name, tensors[i]);
+    }
+}
+
+// The box head on the fixture's own proposals, since ours may come in another order.
+static void compare_box_head(struct parity *p, const struct features *features) {
+    struct box_list list;
+    box_list_create(p->nn, &list, p->fixture.num_proposals);
+    if (nn_failed(p->nn)) return;
+    list.count = p->fixture.num_proposals;
+    memcpy(list.boxes, p->fixture.proposals, (size_t)list.count * 4 * sizeof(float));
+    memset(list.images, 0, (size_t)list.count * sizeof *list.images);
+    struct tensor *pooled = roi_pool(p->nn, &p->model.rules->roi_pooling, p->config.box.resolution,
+                                     features->levels, &list);
+    compare_tensor(p, "box.pooled", pooled);
+    struct box_scores scores = box_head_forward(p->nn, &p->model.box_head, pooled);
+    compare_tensor(p, "box.feature", scores.feature);
+    compare_tensor(p, "box.logits", scores.logits);
+    compare_tensor(p, "box.deltas", scores.deltas);
+}
+
+static enum status compare(struct parity *p, struct error *err) {
+    struct extent extent;
+    struct tensor *input = NULL;
+    struct tensor *stages[RESNET_STAGES];
+    struct features features;
+    struct rpn_maps maps;
+    struct box_list proposals;
+    nn_begin(p->nn, NN_INFERENCE);
+    TRY(make_input(p, &extent, &input, err));
+    compare_tensor(p, "input", input);
+    resnet_forward(p->nn, &p->model.resnet, input, stages);
+    compare_levels(p, "c", 2, RESNET_STAGES, stages);
+    features.height = input->h;
+    features.width = input->w;
+    fpn_forward(p->nn, &p->model.fpn, stages, features.levels);
+    compare_levels(p, "p", 2, FPN_LEVELS, features.levels);
+    rpn_forward(p->nn, &p->model.rpn, features.levels, &maps);
+    compare_levels(p, "rpn.logits.p", 2, RPN_LEVELS, maps.logits);
+    compare_levels(p, "rpn.deltas.p", 2, RPN_LEVELS, maps.deltas);
+    mask_rcnn_propose(p->nn, &p->model, &features, &extent, &proposals);
+    TRY(nn_status(p->nn, err));
+    compare_proposals(p, &proposals);
+    compare_box_head(p, &features);
+    TRY(nn_status(p->nn, err));
+
+    struct detection_list list;
+    TRY(detect_images(p->nn, &p->model, &p->image, 1, &p->arena, &list, err));
+    compare_detections(p, &list);
+    return STATUS_OK;
+}
+
+static enum status run(struct parity *p, const char *fixture, const char *photo, int num_threads,
+                       struct error *err) {
+    struct image_limits limits = image_limits_default();
+    const struct nn_options options = {.num_threads = num_threads};
+    TRY(fixture_load(&p->fixture, fixture, &p->arena, err));
+    TRY(fixture_configure(&p->fixture, &p->config, &p->arena, err));
+    TRY(image_load(&p->image, NULL, photo, &limits, true, &p->arena, err));
+    if (p->image.width != p->fixture.width || p->image.height != p->fixture.height)
+        return error_set(err, STATUS_DATA, "%s: %d x %d pixels, expected the fixture's %lld x %lld",
+                         photo, p->image.width, p->image.height, (long long)p->fixture.width,
+                         (long long)p->fixture.height);
+    TRY(mask_rcnn_build(&p->model, &p->config, &p->arena, false, err));
+    formula_fill(&p->model.parameters, p->fixture.salt);
+    TRY(nn_create(&p->nn, &options, err));
+    return compare(p, err);
+}
+
+int main(int argc, char **argv) {
+    int num_threads = 0;
+    if (argc == 5 && strcmp(argv[3], "--threads") == 0) num_threads = atoi(argv[4]);
+    if (argc != 3 && num_threads < 1) {
+        fprintf(stderr, "usage: parity FIXTURE.json PHOTO.png [--threads N]\n");
+        return 64;
+    }
+    static struct parity parity;
+    struct error err;
+    arena_init(&parity.arena, 1 << 20, 0);
+    enum status status = run(&parity, argv[1], argv[2], num_threads, &err);
+    if (status != STATUS_OK) fprintf(stderr, "parity: %s\n", err.message);
+    nn_destroy(parity.nn);
+    arena_destroy(&parity.arena);
+    return status != STATUS_OK || parity.num_failures > 0;
+}
