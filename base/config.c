@@ -12,7 +12,8 @@
 #include "base/file_view.h"
 #include "base/json_reader.h"
 
-enum { NAME_BYTES = 256 }; // of a dotted name; far longer than any option's
+enum { NAME_BYTES = 256 };      // of a dotted name; far longer than any option's
+enum { MAX_NUMBER_BYTES = 63 }; // some versions of cJSON refuse longer ones without a reason
 
 // ---- The document ----
 //
@@ -68,6 +69,13 @@ static void enter(struct scan *scan, bool is_object) {
     scan->levels[scan->depth++] = (struct level){.is_object = is_object};
 }
 
+static void scan_number(struct json_reader *r) {
+    const char *begin = r->at;
+    (void)json_double(r);
+    if (r->at - begin > MAX_NUMBER_BYTES)
+        json_fail(r, "a number of more than %d characters", MAX_NUMBER_BYTES);
+}
+
 // One value, or the start of an object or a list.
 static void scan_value(struct scan *scan) {
     struct json_reader *r = &scan->reader;
@@ -83,7 +91,7 @@ static void scan_value(struct scan *scan) {
         (void)json_text(r, &scan->arena);
         break;
     case JSON_NUMBER:
-        (void)json_double(r);
+        scan_number(r);
         break;
     case JSON_NOTHING:
     case JSON_NULL:
@@ -131,8 +139,7 @@ static enum status parse(cJSON **root, const char *text, int64_t size, const cha
     TRY(json_status(&scan.reader));
     *root = cJSON_ParseWithLength(text, (size_t)size);
     if (*root) return STATUS_OK;
-    // Some versions of cJSON refuse numbers of more than 63 characters.
-    return error_set(err, STATUS_DATA, "%s: a number is too long, or memory is short", name);
+    return error_memory(err, "the tree of a configuration", size); // all else was checked
 }
 
 // ---- From the document to the options ----

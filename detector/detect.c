@@ -31,11 +31,9 @@ static enum status make_input(const struct batch *b, struct tensor **input, stru
     return STATUS_OK;
 }
 
-// The probabilities of one detection's class.
-static void mask_of_class(const struct tensor *logits, int64_t index, int32_t label, float *mask) {
-    const float *from = logits->data + index * logits->h * logits->w * logits->c + label;
-    for (int64_t i = 0; i < logits->h * logits->w; i++)
-        mask[i] = 1 / (1 + expf(-from[i * logits->c]));
+static void probabilities(const float *logits, int64_t count, float *mask) {
+    for (int64_t i = 0; i < count; i++)
+        mask[i] = 1 / (1 + expf(-logits[i]));
 }
 
 static enum status add_detection(const struct batch *b, const struct box_list *found,
@@ -52,7 +50,8 @@ static enum status add_detection(const struct batch *b, const struct box_list *f
         .score = found->scores[index],
         .label = found->labels[index],
     };
-    mask_of_class(logits, index, d->label, mask);
+    int64_t size = logits->h * logits->w;
+    probabilities(logits->data + index * size, size, mask);
     struct extent extent = {image->height, image->width};
     return paste_mask(b->model->rules->paste, mask, logits->h, d->box, extent, b->arena, &d->mask,
                       err);

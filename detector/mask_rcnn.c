@@ -98,5 +98,5 @@ struct tensor *mask_rcnn_masks(struct nn *nn, struct mask_rcnn *model,
                                const struct features *features, struct box_list *detections) {
     struct tensor *pooled = roi_pool(nn, &model->rules->roi_pooling, model->config->mask.resolution,
                                      features->levels, detections);
-    return mask_head_forward(nn, &model->mask_head, pooled);
+    return mask_head_detect(nn, &model->mask_head, pooled, detections->labels);
 }

@@ -57,6 +57,6 @@ void mask_rcnn_boxes(struct nn *nn, struct mask_rcnn *model, const struct featur
                      struct box_list *proposals, const struct extent *extents,
                      struct box_list *detections);
 
-// [detections, 28, 28, classes]: logits.
+// [detections, 28, 28, 1]: the logits of each detection's class.
 struct tensor *mask_rcnn_masks(struct nn *nn, struct mask_rcnn *model,
                                const struct features *features, struct box_list *detections);

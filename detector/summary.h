@@ -20,7 +20,7 @@ enum model_part {
 
 const char *model_part_name(enum model_part part); // "stem" and so on
 
-enum { LAYER_DETAILS_BYTES = 48 };
+enum { LAYER_DETAILS_BYTES = 112 };
 
 // One operation of a forward pass, in the order of the computation.
 struct layer_summary {

@@ -1,5 +1,7 @@
 #include "heads/mask_head.h"
 
+#include "nn/class_logits/class_logits.h"
+
 static void build_deconv(struct deconv *deconv, int64_t channels, struct parameters *parameters) {
     int64_t shape[] = {channels, channels, 2, 2};
     *deconv = (struct deconv){
@@ -40,11 +42,25 @@ void mask_head_build(struct mask_head *head, const struct mask_head_options *opt
     gated_conv_build(&head->logits, &logits, parameters);
 }
 
-struct tensor *mask_head_forward(struct nn *nn, struct mask_head *head, struct tensor *pooled) {
+// What both predictors read.
+static struct tensor *features_of(struct nn *nn, struct mask_head *head, struct tensor *pooled) {
     struct tensor *x = roi_convs_forward(nn, &head->convs, pooled);
     struct tensor *y = deconv_forward(nn, &head->deconv, x, true);
     nn_release(nn, x);
-    struct tensor *logits = gated_conv_forward(nn, &head->logits, y, NULL, false);
-    nn_release(nn, y);
+    return y;
+}
+
+struct tensor *mask_head_forward(struct nn *nn, struct mask_head *head, struct tensor *pooled) {
+    struct tensor *features = features_of(nn, head, pooled);
+    struct tensor *logits = gated_conv_forward(nn, &head->logits, features, NULL, false);
+    nn_release(nn, features);
+    return logits;
+}
+
+struct tensor *mask_head_detect(struct nn *nn, struct mask_head *head, struct tensor *pooled,
+                                const int32_t *labels) {
+    struct tensor *features = features_of(nn, head, pooled);
+    struct tensor *logits = class_logits_forward(nn, &head->logits.conv, features, labels);
+    nn_release(nn, features);
     return logits;
 }

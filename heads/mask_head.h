@@ -30,3 +30,7 @@ void mask_head_build(struct mask_head *head, const struct mask_head_options *opt
 // pooled: [regions, resolution, resolution, channels], which is released. Returns the logits
 // [regions, 2 resolution, 2 resolution, classes].
 struct tensor *mask_head_forward(struct nn *nn, struct mask_head *head, struct tensor *pooled);
+
+// The same for detection: only the logits of labels[n], [regions, 2 resolution, 2 resolution, 1].
+struct tensor *mask_head_detect(struct nn *nn, struct mask_head *head, struct tensor *pooled,
+                                const int32_t *labels);

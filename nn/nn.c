@@ -38,6 +38,7 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
     if (!nn) return error_memory(err, "a network's context", sizeof *nn);
     nn->device = options->device;
     nn->guarded = options->guarded;
+    nn->direct_convolution = options->direct_convolution;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
     arena_init(&nn->records, RECORD_BLOCK_BYTES, 0);
     arena_init(&nn->model, RECORD_BLOCK_BYTES, 0);
@@ -153,8 +154,9 @@ struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t
     struct tensor *t = arena_alloc_zero(&nn->records, 1, sizeof *t);
     if (!t) {
         nn_fail(nn, STATUS_MEMORY, "records of operations: out of memory");
-        nn->nothing = (struct tensor){.n = n, .h = h, .w = w, .c = c};
-        return &nn->nothing;
+        struct tensor *nothing = &nn->nothing[nn->num_nothing++ % NUM_NOTHING];
+        *nothing = (struct tensor){.n = n, .h = h, .w = w, .c = c};
+        return nothing;
     }
     *t = (struct tensor){.n = n, .h = h, .w = w, .c = c};
     t->data = allocate(nn, tensor_count(t));

@@ -50,7 +50,7 @@ enum nn_mode {
     NN_TRAINING,  // calls are recorded and what backward needs is kept
 };
 
-enum { CALL_MAX_INPUTS = 8, CALL_MAX_BYTES = 512 };
+enum { CALL_MAX_INPUTS = 8, CALL_MAX_BYTES = 512, NUM_NOTHING = 512 };
 
 // One use of an operation. Each operation has a struct of its own that begins with this one.
 struct call {
@@ -78,18 +78,23 @@ struct nn {
     struct arena model;      // what kernels keep between steps: packed weights
     struct call *tape;       // the last recorded call
     struct error failure;    // code is STATUS_OK until something fails
+    bool direct_convolution; // see struct nn_options
     bool guarded;            // words behind every buffer are checked; for tests
     struct onednn *onednn;   // NULL on the plan device
     call_observer *observer; // told of every call; may be NULL
     void *observer_context;
-    struct tensor nothing; // what nn_tensor returns when even records are out of memory
-    struct call *spare;    // the same for nn_call
+    // What nn_tensor returns when even records are out of memory: one after the other, so that the
+    // shapes of all that a network still refers to stay right.
+    struct tensor nothing[NUM_NOTHING];
+    int64_t num_nothing; // given out so far
+    struct call *spare;  // the same for nn_call: one, as nothing runs any more
 };
 
 struct nn_options {
     enum nn_device device;
-    int num_threads;      // 0: one for each processor that this process may use
-    int64_t memory_bytes; // step memory at most; 0: all of the machine's
+    int num_threads;         // 0: one for each processor that this process may use
+    int64_t memory_bytes;    // step memory at most; 0: all of the machine's
+    bool direct_convolution; // no Winograd: slower, with the rounding errors of plain sums
     bool guarded;
 };
 

@@ -399,6 +399,7 @@ enum status dnn_linear(struct onednn *dnn, const struct dnn_linear *shape,
     struct key key;
     memset(&key, 0, sizeof key);
     key.is_linear = true;
+    key.linear.batch = shape->batch;
     key.linear.rows = shape->rows;
     key.linear.in = shape->in;
     key.linear.out = shape->out;

@@ -35,8 +35,10 @@ struct dnn_conv {
     bool accumulate; // the result is added to what is in dst; not for backward weights
 };
 
-// out[rows, out] = in[rows, in] x weights[out, in]^T + bias, then ReLU.
+// out[rows, out] = in[rows, in] x weights[out, in]^T + bias, then ReLU; with a batch, so many of
+// them side by side, without bias: out[batch, rows, out] and so on.
 struct dnn_linear {
+    int64_t batch; // 0 is 1
     int64_t rows, in, out;
     bool bias;
     bool relu;

@@ -85,6 +85,7 @@ dnnl_status_t dnn_descriptor_plain(dnn_descriptor *plain, const_dnn_descriptor d
     struct facts facts;
     get_facts(descriptor, &facts);
     dnnl_format_tag_t tag = facts.num_dims == 2   ? dnnl_ba
+                            : facts.num_dims == 3 ? dnnl_acb
                             : facts.num_dims == 4 ? dnnl_abcd
                                                   : dnnl_abcde;
     return make(plain, facts.num_dims, facts.dims, tag);
@@ -259,19 +260,35 @@ dnnl_status_t dnn_conv_descriptor(dnnl_engine_t engine, const struct dnn_conv *s
     return describe(engine, &accumulating, result);
 }
 
+// The dimensions of one matrix, or of a batch of them.
+static void set_matrix(const struct dnn_linear *s, int64_t rows, int64_t columns,
+                       dnnl_dims_t dims) {
+    int at = 0;
+    if (s->batch > 1) dims[at++] = s->batch;
+    dims[at++] = rows;
+    dims[at] = columns;
+}
+
 static dnnl_status_t describe_product(dnnl_engine_t engine, const struct dnn_linear *s,
                                       dnnl_primitive_desc_t *result) {
-    dnnl_dims_t x = {s->rows, s->in};
-    dnnl_dims_t weights = {s->in, s->out};
-    dnnl_dims_t bias = {1, s->out};
-    dnnl_dims_t y = {s->rows, s->out};
+    bool batched = s->batch > 1;
+    int num_dims = batched ? 3 : 2;
+    dnnl_format_tag_t plain = batched ? dnnl_abc : dnnl_ab;
+    dnnl_dims_t x;
+    dnnl_dims_t weights;
+    dnnl_dims_t bias;
+    dnnl_dims_t y;
+    set_matrix(s, s->rows, s->in, x);
+    set_matrix(s, s->in, s->out, weights);
+    set_matrix(s, 1, s->out, bias);
+    set_matrix(s, s->rows, s->out, y);
     struct conv_memory m = {0};
     struct extras extras = {.relu = s->relu};
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_status_t code = make(&m.x, 2, x, dnnl_ab);
-    if (code == dnnl_success) code = make(&m.weights, 2, weights, dnnl_format_tag_any);
-    if (code == dnnl_success) code = make(&m.bias, 2, bias, dnnl_ab);
-    if (code == dnnl_success) code = make(&m.y, 2, y, dnnl_ab);
+    dnnl_status_t code = make(&m.x, num_dims, x, plain);
+    if (code == dnnl_success) code = make(&m.weights, num_dims, weights, dnnl_format_tag_any);
+    if (code == dnnl_success) code = make(&m.bias, num_dims, bias, plain);
+    if (code == dnnl_success) code = make(&m.y, num_dims, y, plain);
     if (code == dnnl_success) code = make_attributes(&attributes, &extras, DNN_DESCRIPTOR(m.y));
 #if DNNL_VERSION_MAJOR < 3
     dnnl_matmul_desc_t matmul;
@@ -294,7 +311,7 @@ static dnnl_status_t describe_product(dnnl_engine_t engine, const struct dnn_lin
 dnnl_status_t dnn_linear_descriptor(dnnl_engine_t engine, const struct dnn_linear *s,
                                     dnnl_primitive_desc_t *result) {
     dnnl_status_t code = describe_product(engine, s, result);
-    if (code != dnnl_success || !is_by_gemm(*result)) return code;
+    if (code != dnnl_success || s->batch > 1 || !is_by_gemm(*result)) return code;
     const struct dnn_conv conv = {
         .n = 1,
         .h = s->rows,

@@ -28,8 +28,8 @@ struct dnn_blocking {
 };
 
 dnnl_status_t dnn_descriptor_copy(dnn_descriptor *copy, const_dnn_descriptor descriptor);
-// The plain layout (last dimension innermost) of the same dimensions; for two, those of a linear
-// layer's weights, which the library sees transposed.
+// The plain layout (last dimension innermost) of the same dimensions; for two or three, those of a
+// linear layer's weights or of several side by side, which the library sees transposed.
 dnnl_status_t dnn_descriptor_plain(dnn_descriptor *plain, const_dnn_descriptor descriptor);
 void dnn_descriptor_destroy(dnn_descriptor *descriptor); // zeroed is fine
 void dnn_descriptor_blocking(const_dnn_descriptor descriptor, struct dnn_blocking *blocking);

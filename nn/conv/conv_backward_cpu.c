@@ -6,6 +6,7 @@
 #include "nn/columns.h"
 #include "nn/conv/conv_cpu.h"
 #include "nn/conv/conv_weights.h"
+#include "nn/conv/winograd.h"
 #include "nn/device.h"
 #include "nn/gate/gate_cpu.h"
 #include "nn/rows.h"
@@ -140,6 +141,20 @@ static void weights_backward(const struct backward *b) {
 // dst = (add ? dst : 0) + the gradient of the convolution's own input, for some images.
 static void data_of_images(const struct backward *b, struct images images, bool add, float *dst) {
     const struct conv *conv = b->conv;
+    if (winograd_applies(b->nn, conv, b->y->h, b->y->w)) {
+        const struct winograd w = {
+            .conv = b->conv,
+            .turned = true,
+            .count = images.count,
+            .height = b->y->h,
+            .width = b->y->w,
+            .src = b->y->grad + images.first * b->out_size,
+            .accumulate = add,
+            .dst = dst,
+        };
+        winograd_run(b->nn, &w);
+        return;
+    }
     bool turned = conv->stride == 1 && conv->groups == 1 && conv->padding < conv->kernel;
     struct dnn_conv shape = conv_shape(conv, b->x, images.count, DNN_BACKWARD_DATA);
     if (turned) {
@@ -159,7 +174,8 @@ static void data_of_images(const struct backward *b, struct images images, bool 
     if (!primitive) return;
     struct dnn_arguments arguments = {
         .src = b->y->grad + images.first * b->out_size,
-        .weights = conv_packed(b->nn, b->conv, dnn_weights_layout(primitive), turned),
+        .weights = conv_packed(b->nn, b->conv, dnn_weights_layout(primitive),
+                               turned ? CONV_WEIGHTS_TURNED : CONV_WEIGHTS_DIRECT),
         .dst = separate ? separate : dst,
     };
     conv_run(b->nn, conv, primitive, arguments, scratch);

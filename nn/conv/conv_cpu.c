@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "nn/conv/conv_weights.h"
+#include "nn/conv/winograd.h"
 #include "nn/device.h"
 #include "nn/gate/gate_cpu.h"
 #include "nn/rows.h"
@@ -68,7 +69,7 @@ static void run_forward(struct nn *nn, struct conv_call *call, const struct dnn_
         if (scaled) conv_pack_scaled(nn, conv, layout, gates, scaled);
         weights = scaled;
     } else {
-        weights = conv_packed(nn, conv, layout, false);
+        weights = conv_packed(nn, conv, layout, CONV_WEIGHTS_DIRECT);
     }
     struct dnn_arguments arguments = {
         .src = src,
@@ -132,6 +133,32 @@ static void run_images(struct nn *nn, struct conv_call *call, struct images imag
     nn_scratch_free(nn, copy);
 }
 
+static void run_direct(struct nn *nn, struct conv_call *call) {
+    int64_t step = call->conv->images_at_once;
+    int64_t n = call->call.out->n;
+    for (int64_t first = 0; first < n && !nn_failed(nn); first += step) {
+        int64_t left = n - first;
+        run_images(nn, call, (struct images){first, left < step ? left : step});
+    }
+}
+
+static void run_winograd(struct nn *nn, struct conv_call *call) {
+    const struct tensor *y = call->call.out;
+    const struct winograd w = {
+        .conv = call->conv,
+        .count = y->n,
+        .height = y->h,
+        .width = y->w,
+        .src = call->call.inputs[0]->data,
+        .gates = call->gates,
+        .bias = conv_folded_bias(nn, call->conv),
+        .residual = call->residual ? call->residual->data : NULL,
+        .relu = call->relu,
+        .dst = y->data,
+    };
+    winograd_run(nn, &w);
+}
+
 void cpu_conv_forward(struct nn *nn, struct call *base) {
     struct conv_call *call = (struct conv_call *)base;
     struct conv *conv = call->conv;
@@ -142,11 +169,10 @@ void cpu_conv_forward(struct nn *nn, struct call *base) {
         if (nn_failed(nn)) return;
         gate_compute(conv->gate, x->embedding, x->n, call->gates);
     }
-    int64_t step = conv->images_at_once;
-    for (int64_t first = 0; first < x->n && !nn_failed(nn); first += step) {
-        int64_t left = x->n - first;
-        run_images(nn, call, (struct images){first, left < step ? left : step});
-    }
+    if (winograd_applies(nn, conv, base->out->h, base->out->w))
+        run_winograd(nn, call);
+    else
+        run_direct(nn, call);
     if (nn->mode == NN_INFERENCE) {
         nn_scratch_free(nn, call->gates);
         call->gates = NULL;

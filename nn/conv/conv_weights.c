@@ -3,13 +3,14 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "nn/conv/winograd_weights.h"
 
 enum { TURN_BLOCK = 16 }; // inputs whose weights are read side by side
 
 struct pack {
     struct pack *next;
     const struct dnn_layout *layout;
-    bool turned;
+    enum conv_weights_form form;
     uint64_t version; // of the parameters that it was made from
     float *data;
 };
@@ -99,35 +100,53 @@ static void turn(const struct conv *conv, const float *output_scales, float *tur
     }
 }
 
+static bool is_turned(enum conv_weights_form form) {
+    return form == CONV_WEIGHTS_TURNED || form == CONV_WEIGHTS_WINOGRAD_TURNED;
+}
+
+static bool is_winograd(enum conv_weights_form form) {
+    return form == CONV_WEIGHTS_WINOGRAD || form == CONV_WEIGHTS_WINOGRAD_TURNED;
+}
+
 static void fill_pack(struct nn *nn, struct conv *conv, const float *scales, struct pack *pack) {
     const float *plain = conv->weight->data;
     float *folded = NULL;
-    if (scales || pack->turned) {
+    float *transformed = NULL;
+    if (scales || is_turned(pack->form)) {
         folded = nn_scratch(nn, conv->weight->count);
         if (!folded) return;
-        if (pack->turned)
+        if (is_turned(pack->form))
             turn(conv, scales, folded);
         else
             fold(conv, scales, NULL, folded);
         plain = folded;
     }
+    if (is_winograd(pack->form)) {
+        bool turned = is_turned(pack->form);
+        transformed = nn_scratch(nn, WINOGRAD_POINTS * conv->in_channels * conv->out_channels);
+        if (!transformed) return;
+        winograd_transform_weights(plain, turned ? conv->in_channels : conv->out_channels,
+                                   turned ? conv->out_channels : conv->in_channels, transformed);
+        plain = transformed;
+    }
     struct error err;
     if (dnn_pack(nn->onednn, pack->layout, plain, pack->data, &err) != STATUS_OK)
         nn_fail(nn, err.code, "%s: %s", conv->label, err.message);
+    nn_scratch_free(nn, transformed);
     nn_scratch_free(nn, folded);
 }
 
 const float *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
-                         bool turned) {
+                         enum conv_weights_form form) {
     struct conv_cache *cache = cache_of(nn, conv);
     if (!cache) return NULL;
     struct pack *pack = cache->packs;
-    while (pack && (pack->layout != layout || pack->turned != turned))
+    while (pack && (pack->layout != layout || pack->form != form))
         pack = pack->next;
     if (!pack) {
         pack = keep(nn, 1, sizeof *pack);
         if (!pack) return NULL;
-        *pack = (struct pack){.layout = layout, .turned = turned};
+        *pack = (struct pack){.layout = layout, .form = form};
         pack->data = keep(nn, dnn_layout_floats(layout), sizeof(float));
         if (!pack->data) return NULL;
         pack->next = cache->packs;
@@ -143,7 +162,7 @@ const float *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layo
 void conv_pack_scaled(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
                       const float *scales, float *packed) {
     if (dnn_can_scale_inputs(layout)) {
-        const float *weights = conv_packed(nn, conv, layout, false);
+        const float *weights = conv_packed(nn, conv, layout, CONV_WEIGHTS_DIRECT);
         if (weights) dnn_scale_inputs(layout, weights, scales, packed);
         return;
     }

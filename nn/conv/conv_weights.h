@@ -11,11 +11,20 @@ const float *conv_folded_bias(struct nn *nn, struct conv *conv);
 // [out]: what the norm multiplies each output channel with; NULL without a norm.
 const float *conv_output_scales(struct nn *nn, struct conv *conv);
 
-// The weights in the layout of a primitive. turned: those of the convolution that computes the
-// gradient of the input: [in, out, k, k], rotated by 180 degrees. NULL after a failure.
-const float *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
-                         bool turned);
+// Which convolution the weights are for. Turned: the one that computes the gradient of the input,
+// [in, out, k, k], rotated by 180 degrees.
+enum conv_weights_form {
+    CONV_WEIGHTS_DIRECT,
+    CONV_WEIGHTS_TURNED,
+    CONV_WEIGHTS_WINOGRAD, // [36, out, in]; nn/conv/winograd.h
+    CONV_WEIGHTS_WINOGRAD_TURNED,
+};
 
-// The same with input channel i multiplied by scales[i], in scratch memory of the caller's.
+// The weights in the layout of a primitive; NULL after a failure.
+const float *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
+                         enum conv_weights_form form);
+
+// Those of the direct convolution with input channel i multiplied by scales[i], in scratch memory
+// of the caller's.
 void conv_pack_scaled(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
                       const float *scales, float *packed);

@@ -110,7 +110,11 @@ void cpu_linear_forward(struct nn *nn, struct call *base) {
     struct linear *linear = call->linear;
     const struct tensor *x = base->inputs[0];
     const struct tensor *y = base->out;
-    struct dnn_linear shape = {ROWS_AT_ONCE, linear->in, linear->out, true, call->relu};
+    struct dnn_linear shape = {.rows = ROWS_AT_ONCE,
+                               .in = linear->in,
+                               .out = linear->out,
+                               .bias = true,
+                               .relu = call->relu};
     struct product product;
     if (x->n == 0 || !product_begin(&product, nn, linear->label, &shape)) return;
     product.weights =

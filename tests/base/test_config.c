@@ -66,6 +66,10 @@ static void groups(void) {
     EXPECT_INT(fields.depth, 101);
     EXPECT_INT(fields.milestones.count, 2);
     EXPECT_INT(fields.steps, 90000);
+    EXPECT_OK(read_text("{\"model\": {\"gate\": {\"rate\": 0.25000000000000000000000000000000"
+                        "00000000000000000000000000000}}}"),
+              &err);
+    EXPECT(fields.rate == 0.25);
     EXPECT_OK(read_text("{}"), &err);
     EXPECT_OK(read_text("{\"model\": {\"gate\": {}}}"), &err);
     EXPECT_INT(fields.depth, 101);
@@ -82,6 +86,9 @@ static void refused_documents(void) {
         {"{\"name\": \"a\",}", "column 14: expected a key in quotes, found '}'"},
         {"{\"name\": nan}", "column 10: expected null"},
         {"{\"name\": 1e999}", "beyond the range of double"},
+        {"{\"name\": 0.000000000000000000000000000000"
+         "00000000000000000000000000000000}",
+         "a number of more than 63 characters"},
         {"{\"name\": \"a\\u0000b\"}", "x.json: line 1"},
         {"{\"na\\u0000me\": 1}", "\"na\" cannot be a key: a group is an object"},
         {"{\"\": 1}", "\"\" cannot be a key: a group is an object"},

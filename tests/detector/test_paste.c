@@ -199,6 +199,7 @@ static void wrong_size(void) {
     struct error err;
     struct rle rle;
     const float box[] = {0, 0, 5, 5};
+    arena_destroy(&arena);
     arena_init(&arena, 1 << 16, 0);
     EXPECT_STATUS(paste_mask(PASTE_PIXEL_CENTRES, mask, 28, box, (struct extent){70000, 5}, &arena,
                              &rle, &err),
@@ -213,6 +214,7 @@ static void little_memory(void) {
     const float box[] = {0, 0, 300, 300};
     fill_mask(CHECKERS, 28, NULL);
     int num_failed = 0;
+    arena_destroy(&arena);
     for (int64_t limit = 128; limit < 1 << 17; limit *= 2) {
         arena_init(&arena, 64, limit);
         enum status status = paste_mask(PASTE_WHOLE_BOXES, mask, 28, box, (struct extent){300, 300},

@@ -123,7 +123,7 @@ static void check_values(const struct image *image, const float *plane, struct e
                          struct extent padded) {
     struct image bytes = *image;
     bool same = image->width == extent.width && image->height == extent.height;
-    bool of_bytes = model.rules->resizes_bytes;
+    bool of_bytes = config.conventions == CONVENTIONS_DETECTRON2;
     if (of_bytes && !same) bytes = resized_bytes(image, extent);
     double worst = 0;
     int64_t num_off = 0;
