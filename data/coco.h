@@ -63,12 +63,13 @@ struct coco_annotation {
     int64_t category_id;
     struct coco_box box;
     double area;
-    double score; // results only
+    double score; // of results
     struct coco_segment segment;
     uint16_t defects; // enum coco_defect
     bool has_box;
     bool has_area;
     bool is_crowd;
+    bool has_score; // an annotation to be written with its score; results have one anyway
 };
 
 struct coco_image {

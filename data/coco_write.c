@@ -135,6 +135,7 @@ void coco_write_annotation(struct coco_writer *w, const struct coco_annotation *
     if (annotation->has_box) write_box(w, &annotation->box);
     if (annotation->has_area) json_write_key_double(&w->json, "area", annotation->area);
     json_write_key_int64(&w->json, "iscrowd", annotation->is_crowd);
+    if (annotation->has_score) json_write_key_double(&w->json, "score", annotation->score);
     write_segment(w, &annotation->segment);
     end_record(w);
 }

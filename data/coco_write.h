@@ -43,7 +43,8 @@ MUST_CHECK enum status coco_writer_open_results(struct coco_writer *w, const cha
 void coco_write_image(struct coco_writer *w, const struct coco_image *image);
 void coco_write_category(struct coco_writer *w, const struct coco_category *category);
 
-// Writes bbox and area if the annotation has them and the segmentation in the form that it has.
+// Writes bbox, area and score if the annotation has them and the segmentation in the form that it
+// has.
 void coco_write_annotation(struct coco_writer *w, const struct coco_annotation *annotation);
 
 // A record of a results file: image_id, category_id, bbox and segmentation if there are any, score.

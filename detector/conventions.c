@@ -10,6 +10,8 @@ static const struct conventions_rules RULES[] = {
             .proposal_min_side = 0,
             .detection_min_side = 0,
             .paste = PASTE_PIXEL_CENTRES,
+            .box_loss_beta = 0,
+            .aligned_mask_targets = true,
             .small_mask_logits = true,
         },
     [CONVENTIONS_TORCHVISION] =
@@ -21,6 +23,8 @@ static const struct conventions_rules RULES[] = {
             .proposal_min_side = 1e-3,
             .detection_min_side = 1e-2,
             .paste = PASTE_WHOLE_BOXES,
+            .box_loss_beta = 1.0f / 9,
+            .aligned_mask_targets = false,
             .small_mask_logits = false,
         },
 };

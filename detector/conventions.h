@@ -17,7 +17,9 @@ struct conventions_rules {
     double proposal_min_side;
     double detection_min_side;
     enum paste_rule paste;
-    bool small_mask_logits; // see struct mask_head_options
+    float box_loss_beta;       // of smooth L1; 0 is L1
+    bool aligned_mask_targets; // RoIAlign of the truth is the aligned one, and cut at 0.5
+    bool small_mask_logits;    // see struct mask_head_options
 };
 
 const struct conventions_rules *conventions_of(enum conventions conventions);

@@ -38,16 +38,18 @@ static enum status apply_overrides(struct detector_model *model,
     return STATUS_OK;
 }
 
-// file: NULL if path is a configuration.
+// path: NULL for the defaults. file: NULL if path is a configuration.
 static enum status configure(struct detector_model *model, const char *path,
                              const struct model_file *file, const struct option_texts *overrides,
                              struct error *err) {
     TRY(options_init(&model->options, MODEL_OPTIONS, &model->config, &model->arena, err));
-    TRY(file ? model_file_configure(file, &model->options, err)
-             : config_load(&model->options, path, err));
+    if (file)
+        TRY(model_file_configure(file, &model->options, err));
+    else if (path)
+        TRY(config_load(&model->options, path, err));
     TRY(apply_overrides(model, overrides, err));
     enum status status = model_config_check(&model->config, err);
-    if (status != STATUS_OK) error_prefix(err, "%s: ", path);
+    if (status != STATUS_OK && path) error_prefix(err, "%s: ", path);
     return status;
 }
 
@@ -55,7 +57,7 @@ static enum status configure(struct detector_model *model, const char *path,
 
 // How to make a model.
 struct making {
-    const char *path; // a copy in the model's arena
+    const char *path; // a copy in the model's arena; NULL for the options' defaults
     const struct option_texts *overrides;
     bool training;
     bool verify; // a model file's checksum
@@ -65,7 +67,7 @@ struct making {
 static enum status describe(struct detector_model *model, const struct making *making,
                             struct model_file *file, struct error *err) {
     bool is_model_file = false;
-    TRY(model_file_recognise(making->path, &is_model_file, err));
+    if (making->path) TRY(model_file_recognise(making->path, &is_model_file, err));
     if (is_model_file) TRY(model_file_open(file, making->path, making->verify, &model->arena, err));
     TRY(configure(model, making->path, is_model_file ? file : NULL, making->overrides, err));
     return mask_rcnn_describe(&model->network, &model->config, &model->arena, making->training,
@@ -82,8 +84,10 @@ static enum status make(struct detector_model *model, struct making making, comp
     arena_init(&model->arena, BLOCK_BYTES, 0);
     struct model_file file = {0};
     enum status status = STATUS_OK;
-    making.path = arena_copy_text(&model->arena, making.path, (int64_t)strlen(making.path));
-    if (!making.path) status = error_memory(err, "a file name", 0);
+    if (making.path) {
+        making.path = arena_copy_text(&model->arena, making.path, (int64_t)strlen(making.path));
+        if (!making.path) status = error_memory(err, "a file name", 0);
+    }
     if (status == STATUS_OK) status = describe(model, &making, &file, err);
     if (status == STATUS_OK) status = complete(model, &file, &making, err);
     model_file_close(&file);
@@ -101,6 +105,20 @@ static enum status match(struct detector_model *model, const struct model_file *
 enum status detector_model_describe(struct detector_model *model, const char *path,
                                     const struct option_texts *overrides, struct error *err) {
     return make(model, (struct making){path, overrides, false, false}, match, err);
+}
+
+static enum status leave(struct detector_model *model, const struct model_file *file,
+                         const struct making *making, struct error *err) {
+    (void)model;
+    (void)file;
+    (void)making;
+    (void)err;
+    return STATUS_OK;
+}
+
+enum status detector_model_outline(struct detector_model *model, const char *path,
+                                   const struct option_texts *overrides, struct error *err) {
+    return make(model, (struct making){path, overrides, false, false}, leave, err);
 }
 
 static enum status allocate(struct detector_model *model, const struct model_file *file,

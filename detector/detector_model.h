@@ -23,9 +23,16 @@ struct detector_model {
 // comma.
 
 // The configuration of a configuration or model file, and the layers, without values of parameters.
+// A model file's weights must fit.
 MUST_CHECK enum status detector_model_describe(struct detector_model *model, const char *path,
                                                const struct option_texts *overrides,
                                                struct error *err);
+
+// The same, whatever weights a model file has: they are to come from elsewhere. path may be NULL:
+// then all but the overrides is as by default.
+MUST_CHECK enum status detector_model_outline(struct detector_model *model, const char *path,
+                                              const struct option_texts *overrides,
+                                              struct error *err);
 
 // The same with fresh parameters, drawn from seed.
 MUST_CHECK enum status detector_model_create(struct detector_model *model, const char *path,

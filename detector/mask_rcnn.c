@@ -4,8 +4,7 @@
 
 enum { INPUT_MULTIPLE = 32 }; // the coarsest stage's stride
 
-// What proposals' deltas are multiplied with, to be of the size of 1 (Ren et al., 2015).
-static const struct box_coding BOX_CODING = {10, 10, 5, 5};
+const struct box_coding MASK_RCNN_BOX_CODING = {10, 10, 5, 5};
 
 enum status mask_rcnn_describe(struct mask_rcnn *model, const struct model_config *config,
                                struct arena *arena, bool training, struct error *err) {
@@ -81,7 +80,7 @@ void mask_rcnn_boxes(struct nn *nn, struct mask_rcnn *model, const struct featur
         .proposals = proposals,
         .extents = extents,
         .num_images = features->levels[0]->n,
-        .coding = BOX_CODING,
+        .coding = MASK_RCNN_BOX_CODING,
         .score_threshold = (float)config->box.score,
         .nms_threshold = (float)config->box.nms,
         .min_side = (float)model->rules->detection_min_side,

@@ -9,6 +9,8 @@
 //     mask_rcnn_propose(nn, &model, &features, extents, &proposals);
 //     mask_rcnn_boxes(nn, &model, &features, &proposals, extents, &detections);
 //     logits = mask_rcnn_masks(nn, &model, &features, &detections);
+//
+// A model belongs to one nn for life: its layers keep that nn's copies of their weights (nn/nn.h).
 #pragma once
 
 #include "detector/config.h"
@@ -24,6 +26,9 @@ struct mask_rcnn {
     struct box_head box_head;
     struct mask_head mask_head;
 };
+
+// What the deltas of the box head are multiplied with (Ren et al., 2015).
+extern const struct box_coding MASK_RCNN_BOX_CODING;
 
 // What the heads read.
 struct features {

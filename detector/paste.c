@@ -19,6 +19,11 @@ struct axis {
     struct sample *samples;
 };
 
+// The nearest position from 0 to limit.
+static int32_t clamp(float position, int32_t limit) {
+    return (int32_t)fminf(fmaxf(position, 0), (float)limit);
+}
+
 static enum status allocate(struct axis *axis, struct arena *arena, struct error *err) {
     if (axis->end < axis->begin) axis->end = axis->begin;
     int64_t count = axis->end - axis->begin;
@@ -28,11 +33,12 @@ static enum status allocate(struct axis *axis, struct arena *arena, struct error
 }
 
 // parity: detectron2, mask_ops.py: a pixel's centre is looked up in the mask; outside it is zero.
+// Pixels outside the box need no look: with their centres beyond its border, the outermost cells
+// have less than half of the weight, and no probability reaches the threshold.
 static enum status pixel_centres(struct axis *axis, float low, float high, int64_t size,
                                  int32_t limit, struct arena *arena, struct error *err) {
-    float margin = (high - low) / (float)size; // half a cell would do
-    axis->begin = (int32_t)fmaxf(floorf(low - margin), 0);
-    axis->end = (int32_t)fminf(ceilf(high + margin), (float)limit);
+    axis->begin = clamp(floorf(low), limit);
+    axis->end = clamp(ceilf(high), limit);
     TRY(allocate(axis, arena, err));
     for (int32_t i = axis->begin; i < axis->end; i++) {
         float position = ((float)i + 0.5f - low) / (high - low) * (float)size - 0.5f;
@@ -62,8 +68,8 @@ static enum status whole_box(struct axis *axis, float low, float high, int64_t s
     float first = truncf(centre - half);
     float last = truncf(centre + half);
     float length = fmaxf(last - first + 1, 1);
-    axis->begin = (int32_t)fmaxf(first, 0);
-    axis->end = (int32_t)fminf(last + 1, (float)limit);
+    axis->begin = clamp(first, limit);
+    axis->end = clamp(last + 1, limit);
     TRY(allocate(axis, arena, err));
     float step = (float)size / length;
     for (int32_t i = axis->begin; i < axis->end; i++) {

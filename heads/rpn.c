@@ -49,8 +49,8 @@ void rpn_forward(struct nn *nn, struct rpn *rpn, struct tensor *const levels[RPN
 
 // parity: torchvision divides the padded size by the grid's, in whole pixels; for the sizes that
 // the pyramid makes this is the stride that detectron2 takes.
-static struct proposal_level level_of(const struct rpn *rpn, const struct rpn_maps *maps, int i,
-                                      int64_t height, int64_t width) {
+struct proposal_level rpn_level(const struct rpn *rpn, const struct rpn_maps *maps, int i,
+                                int64_t height, int64_t width) {
     struct proposal_level level = {
         .logits = maps->logits[i],
         .deltas = maps->deltas[i],
@@ -76,6 +76,6 @@ void rpn_propose(struct nn *nn, const struct rpn *rpn, const struct rpn_maps *ma
         .min_side = (float)o->min_side,
     };
     for (int i = 0; i < RPN_LEVELS; i++)
-        proposals.levels[i] = level_of(rpn, maps, i, height, width);
+        proposals.levels[i] = rpn_level(rpn, maps, i, height, width);
     proposals_forward(nn, &proposals, list);
 }

@@ -40,6 +40,10 @@ void rpn_build(struct rpn *rpn, const struct rpn_options *options, struct parame
 void rpn_forward(struct nn *nn, struct rpn *rpn, struct tensor *const levels[RPN_LEVELS],
                  struct rpn_maps *maps);
 
+// Level i of the maps with its anchors; see rpn_propose for height and width.
+struct proposal_level rpn_level(const struct rpn *rpn, const struct rpn_maps *maps, int i,
+                                int64_t height, int64_t width);
+
 // Fills list, whose capacity is n x post_nms, with the proposals of each image. The input of the
 // network was height x width pixels, of which extents[n] hold the images.
 void rpn_propose(struct nn *nn, const struct rpn *rpn, const struct rpn_maps *maps, int64_t height,

@@ -28,7 +28,7 @@ static inline float box_intersection(struct box a, struct box b) {
 }
 
 // Intersection over union; NaN, which is larger than no threshold, for two boxes without area.
-static inline float box_iou(struct box a, float area_a, struct box b, float area_b) {
+static inline float box_overlap(struct box a, float area_a, struct box b, float area_b) {
     float intersection = box_intersection(a, b);
     return intersection / (area_a + area_b - intersection);
 }

@@ -20,6 +20,10 @@
 //
 // Results do not depend on the other images of a batch, nor on what ran before.
 //
+// A layer with parameters keeps what the device made of its weights (packed copies) from step to
+// step, in memory of the nn that ran it first. So a model belongs to one nn for its life: it must
+// not run in another one, nor once that nn is destroyed.
+//
 // Not thread-safe: one thread at a time uses a context. Kernels use as many threads as asked for.
 #pragma once
 

@@ -69,11 +69,11 @@ static enum status failed(dnnl_status_t code, const char *what, struct error *er
     }
 }
 
-const char *onednn_version(void) {
-    static char text[32];
-    const dnnl_version_t *version = dnnl_version();
-    snprintf(text, sizeof text, "%d.%d.%d", version->major, version->minor, version->patch);
-    return text;
+struct onednn_version onednn_version(void) {
+    struct onednn_version version;
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(version.text, sizeof version.text, "%d.%d.%d", v->major, v->minor, v->patch);
+    return version;
 }
 
 enum status onednn_create(struct onednn **result, struct error *err) {

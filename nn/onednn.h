@@ -95,4 +95,7 @@ MUST_CHECK enum status dnn_gemm(bool transpose_a, bool transpose_b, int64_t m, i
                                 struct error *err);
 
 // The version that is linked, "2.6.3".
-const char *onednn_version(void);
+struct onednn_version {
+    char text[32];
+};
+struct onednn_version onednn_version(void);

@@ -169,6 +169,44 @@ static void destroy_conv(struct conv_memory *m) {
     dnn_descriptor_destroy(&m->y);
 }
 
+const char *dnn_descriptor_implementation(const_dnnl_primitive_desc_t descriptor) {
+    const char *name = NULL;
+    dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, (void *)&name);
+    return name ? name : "";
+}
+
+// oneDNN's 1x1 convolution compacts a strided input before it computes the weights' gradient. With
+// fewer channels than a vector holds, it writes beyond its scratch memory there (2.6 and 3.2), so
+// that implementation is passed over.
+static bool is_unsafe(const struct dnn_conv *s, enum dnn_pass pass,
+                      const_dnnl_primitive_desc_t descriptor) {
+    enum { VECTOR = 16 };
+    if (pass != DNN_BACKWARD_WEIGHTS || s->kernel != 1 || s->stride == 1) return false;
+    if (s->in_channels / s->groups >= VECTOR) return false;
+    return strstr(dnn_descriptor_implementation(descriptor), "1x1") != NULL;
+}
+
+#if DNNL_VERSION_MAJOR < 3
+static dnnl_status_t first_safe(dnnl_engine_t engine, const struct dnn_conv *s, enum dnn_pass pass,
+                                const dnnl_convolution_desc_t *conv,
+                                const_dnnl_primitive_attr_t attributes,
+                                const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *result) {
+    dnnl_primitive_desc_iterator_t iterator = NULL;
+    dnnl_status_t code =
+        dnnl_primitive_desc_iterator_create(&iterator, conv, attributes, engine, hint);
+    while (code == dnnl_success) {
+        *result = dnnl_primitive_desc_iterator_fetch(iterator);
+        if (!*result) code = dnnl_out_of_memory;
+        if (!*result || !is_unsafe(s, pass, *result)) break;
+        dnnl_primitive_desc_destroy(*result);
+        *result = NULL;
+        code = dnnl_primitive_desc_iterator_next(iterator);
+    }
+    if (iterator) dnnl_primitive_desc_iterator_destroy(iterator);
+    return code;
+}
+#endif
+
 // The descriptor of pass; hint is the forward pass's for the other two.
 static dnnl_status_t create_conv(dnnl_engine_t engine, const struct dnn_conv *s,
                                  const struct conv_memory *m, enum dnn_pass pass,
@@ -178,7 +216,7 @@ static dnnl_status_t create_conv(dnnl_engine_t engine, const struct dnn_conv *s,
     dnnl_dims_t padding = {s->padding, s->padding};
     dnnl_prop_kind_t kind = training ? dnnl_forward_training : dnnl_forward_inference;
 #if DNNL_VERSION_MAJOR < 3
-    dnnl_convolution_desc_t conv;
+    dnnl_convolution_desc_t conv = {0};
     const dnnl_memory_desc_t *bias = s->bias ? &m->bias : NULL;
     dnnl_status_t code = dnnl_success;
     if (pass == DNN_FORWARD)
@@ -193,7 +231,7 @@ static dnnl_status_t create_conv(dnnl_engine_t engine, const struct dnn_conv *s,
                                                            &m->weights, NULL, &m->y, strides,
                                                            padding, padding);
     if (code != dnnl_success) return code;
-    return dnnl_primitive_desc_create(result, &conv, attributes, engine, hint);
+    return first_safe(engine, s, pass, &conv, attributes, hint, result);
 #else
     dnnl_dims_t dilation = {0, 0};
     if (pass == DNN_FORWARD)
@@ -204,9 +242,12 @@ static dnnl_status_t create_conv(dnnl_engine_t engine, const struct dnn_conv *s,
         return dnnl_convolution_backward_data_primitive_desc_create(
             result, engine, dnnl_convolution_direct, m->x, m->weights, m->y, strides, dilation,
             padding, padding, hint, attributes);
-    return dnnl_convolution_backward_weights_primitive_desc_create(
+    dnnl_status_t code = dnnl_convolution_backward_weights_primitive_desc_create(
         result, engine, dnnl_convolution_direct, m->x, m->weights, NULL, m->y, strides, dilation,
         padding, padding, hint, attributes);
+    while (code == dnnl_success && is_unsafe(s, pass, *result))
+        code = dnnl_primitive_desc_next_impl(*result);
+    return code;
 #endif
 }
 
@@ -228,12 +269,6 @@ static dnnl_status_t describe(dnnl_engine_t engine, const struct dnn_conv *shape
     if (attributes) dnnl_primitive_attr_destroy(attributes);
     destroy_conv(&memory);
     return code;
-}
-
-const char *dnn_descriptor_implementation(const_dnnl_primitive_desc_t descriptor) {
-    const char *name = NULL;
-    dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, (void *)&name);
-    return name ? name : "";
 }
 
 // Whether the library falls back to its general matrix product, as it does where it has nothing

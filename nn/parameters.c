@@ -10,9 +10,6 @@
 
 enum { NAME_BYTES = 256, ALIGNMENT_FLOATS = 16 };
 
-// Stands in when memory is exhausted, so that builders need no checks of their own.
-static struct parameter spare = {.name = "", .num_dims = 1, .shape = {1}, .count = 1};
-
 struct initial initial_constant(double value) {
     return (struct initial){INITIAL_CONSTANT, value};
 }
@@ -30,7 +27,11 @@ struct initial initial_normal_fan_out(int64_t fan_out) {
 }
 
 void parameters_init(struct parameters *parameters, struct arena *arena) {
-    *parameters = (struct parameters){.arena = arena, .version = 1};
+    *parameters = (struct parameters){
+        .arena = arena,
+        .version = 1,
+        .spare = {.name = "", .num_dims = 1, .shape = {1}, .count = 1},
+    };
 }
 
 static bool grow(struct parameters *parameters) {
@@ -65,7 +66,7 @@ struct parameter *parameter_add(struct parameters *parameters, enum parameter_ki
     const char *copy = arena_copy_text(parameters->arena, name, size);
     if (!p || !copy || !grow(parameters)) {
         parameters->out_of_memory = true;
-        return &spare;
+        return &parameters->spare;
     }
     *p = (struct parameter){.owner = parameters,
                             .name = copy,

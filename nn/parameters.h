@@ -72,6 +72,8 @@ struct parameters {
     int64_t num_floats; // in data; parameters begin at multiples of 16
     int64_t num_trainable_floats;
     uint64_t version; // changes whenever values may have changed: what was derived is stale
+    // Stands in when memory is exhausted, so that builders need no checks of their own.
+    struct parameter spare;
 };
 
 // arena is borrowed and owns everything.

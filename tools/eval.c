@@ -1,9 +1,10 @@
-// gctmask eval: scores a results file against annotations.
+// gctmask eval: scores a results file, or a model, against annotations.
 #include <string.h>
 
 #include "eval/html.h"
 #include "eval/summary.h"
 #include "tools/command.h"
+#include "tools/eval_detect.h"
 #include "tools/eval_options.h"
 
 static const char *const IOU_KINDS[] = {"box", "mask", NULL};
@@ -18,14 +19,30 @@ static const struct option OPTIONS[] = {
     {.name = "results",
      OPTION_FIELD(struct eval_options, results),
      .metavar = "FILE",
-     .required = true,
      .help = "detections in COCO's results format"},
+    {.name = "weights",
+     OPTION_FIELD(struct eval_options, weights),
+     .metavar = "FILE",
+     .help = "instead of results: a model file, to be run over the images first"},
+    {.name = "image-dir",
+     OPTION_FIELD(struct eval_options, image_folder),
+     .metavar = "DIR",
+     .help = "where the image files are: needed for --weights, and for the pictures of --html"},
     {.name = "classes",
      OPTION_FIELD(struct eval_options, classes),
      .help = "score these only: names or category ids"},
     {.name = "images",
      OPTION_FIELD(struct eval_options, images),
-     .help = "score these only: image ids, or @FILE with one id on each line"},
+     .help = "score (and with --weights, look at) these only: image ids, or @FILE with one id on "
+             "each line"},
+    {.name = "set",
+     OPTION_FIELD(struct eval_options, overrides),
+     .metavar = "NAME=VALUE,...",
+     .help = "options of the model to change, such as box.score"},
+    {.name = "save-results",
+     OPTION_FIELD(struct eval_options, save_results),
+     .metavar = "FILE",
+     .help = "keep the model's detections, in COCO's results format"},
 
     {.name = "iou",
      OPTION_FIELD(struct eval_options, iou_kinds),
@@ -72,10 +89,6 @@ static const struct option OPTIONS[] = {
      OPTION_FIELD(struct eval_options, html),
      .metavar = "DIR",
      .help = "write a report with curves and the worst images to this folder"},
-    {.name = "image-dir",
-     OPTION_FIELD(struct eval_options, image_folder),
-     .metavar = "DIR",
-     .help = "where the images are, for the pictures of --html"},
     {.name = "worst",
      OPTION_FIELD(struct eval_options, worst),
      OPTION_BETWEEN(0, 10000),
@@ -87,6 +100,9 @@ static const struct option OPTIONS[] = {
 static const struct example EXAMPLES[] = {
     {"gctmask eval --ann instances_val2017.json --results results.json",
      "the twelve numbers of COCO for boxes and for masks"},
+    {"gctmask eval --ann instances_val2017.json --weights gct.safetensors --image-dir val2017 "
+     "--save-results results.json",
+     "the same for a model, whose detections are kept"},
     {"gctmask eval --ann val.json --results results.json --iou mask --classes person,car "
      "--classwise",
      "masks only, two classes, with a table of the classes"},
@@ -137,7 +153,12 @@ static enum status load(struct evaluation *evaluation, struct error *err) {
     TRY(workers_create(&evaluation->workers, (int)evaluation->invocation->common.threads, err));
     struct coco_load_options load = {.skip_segments = !need_masks, .workers = evaluation->workers};
     TRY(coco_load_annotations(&evaluation->truth, options->annotations, &load, err));
-    TRY(load_results(&evaluation->results, options->results, need_masks, evaluation->workers, err));
+    if (options->weights)
+        TRY(eval_detect(&evaluation->results, options, &evaluation->truth, evaluation->invocation,
+                        err));
+    else
+        TRY(load_results(&evaluation->results, options->results, need_masks, evaluation->workers,
+                         err));
     if (!options->compare) return STATUS_OK;
     return load_results(&evaluation->other, options->compare, need_masks, evaluation->workers, err);
 }
@@ -250,7 +271,22 @@ static enum status evaluate(struct evaluation *evaluation, struct error *err) {
     return STATUS_OK;
 }
 
+static enum status check_inputs(const struct eval_options *options, struct error *err) {
+    if (!options->results && !options->weights)
+        return error_set(err, STATUS_USAGE, "--results FILE or --weights FILE is required");
+    if (options->results && options->weights)
+        return error_set(err, STATUS_USAGE, "--results and --weights exclude each other");
+    if (options->weights && !options->image_folder)
+        return error_set(err, STATUS_USAGE,
+                         "--weights needs --image-dir DIR, where the images are");
+    if (options->results && (options->save_results || options->overrides.count > 0))
+        return error_set(err, STATUS_USAGE, "%s is for --weights",
+                         options->save_results ? "--save-results" : "--set");
+    return STATUS_OK;
+}
+
 static enum status run_eval(struct invocation *invocation, struct error *err) {
+    TRY(check_inputs(invocation->options, err));
     struct evaluation evaluation = {.invocation = invocation, .options = invocation->options};
     evaluation.num_kinds = eval_iou_kinds(evaluation.options, evaluation.kinds);
     enum status status = evaluate(&evaluation, err);
@@ -264,7 +300,8 @@ const struct command eval_command = {
     .description =
         "Reads annotations and detections in COCO's formats and prints average "
         "precision and average recall for boxes and masks, as pycocotools computes them. "
-        "No model is needed: any program's results can be scored.",
+        "Any program's results can be scored; or a model is run over the images first, on each "
+        "at the size that its configuration says.",
     .options = OPTIONS,
     .options_bytes = sizeof(struct eval_options),
     .examples = EXAMPLES,

@@ -8,8 +8,11 @@ enum { MAX_IOU_KINDS = 3 };
 
 struct eval_options {
     const char *annotations;
-    const char *results;
-    const char *image_folder;
+    const char *results;      // of a file, or
+    const char *weights;      // of a model that is run over the images
+    const char *image_folder; // needed for weights
+    const char *save_results;
+    struct option_texts overrides; // of the model
     struct option_texts iou_kinds;
     struct option_ints max_dets;
     struct option_doubles iou_thresholds;

@@ -50,7 +50,8 @@ static void order_classes(struct key *key) {
         {"roi_heads.mask_predictor.mask_fcn_logits.", KEY_BACKGROUND_ADDED, 1},
     };
     for (size_t i = 0; i < sizeof predictors / sizeof *predictors; i++) {
-        if (!starts_with(key->target, predictors[i].module) || key->num_dims < 1) continue;
+        if (!starts_with(key->target, predictors[i].module)) continue;
+        if (key->num_dims < 1 || key->source->tensor.count == 0) continue;
         key->action = predictors[i].action;
         key->shape[0] += predictors[i].added_rows;
     }

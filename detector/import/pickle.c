@@ -417,13 +417,15 @@ enum status pickle_read(struct pickle *pickle, const char *bytes, int64_t size, 
     struct pickle_machine m = {
         .begin = bytes,
         .at = bytes,
-        .end = bytes + size,
+        .end = size ? bytes + size : bytes,
         .opcode = bytes,
         .name = name,
         .arena = arena,
         .err = err,
     };
     *pickle = (struct pickle){0};
+    if (size == 0) m.begin = m.at = m.end = m.opcode = "";                    // bytes may be NULL
+    TRY(array_reserve(&m.stack, &m.stack_capacity, 1, sizeof *m.stack, err)); // never NULL
     run(&m);
     array_free(&m.stack);
     array_free(&m.memo);

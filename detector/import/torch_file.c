@@ -230,12 +230,23 @@ static enum status read_legacy(const struct reader *r, int64_t at) {
 
 // ---- Which it is ----
 
+// How pickles begin: with their protocol, or, of protocols 0 and 1, with an empty container, a mark
+// or a name.
+static bool may_be_pickle(const char *bytes, int64_t size) {
+    static const char starts[] = "\x80(}]c";
+    return size > 0 && memchr(starts, bytes[0], sizeof starts - 1) != NULL;
+}
+
 enum status torch_file_read(struct torch_file *file, const char *bytes, int64_t size,
                             const char *name, struct arena *arena, struct error *err) {
     struct reader r = {file, bytes, size, name, arena, err};
     struct pickle pickle;
     *file = (struct torch_file){0};
     if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0) return read_zip(&r);
+    if (!may_be_pickle(bytes, size))
+        return error_set(err, STATUS_DATA,
+                         "%s: neither a file of PyTorch, nor a pickle, nor a safetensors file",
+                         name);
     TRY(pickle_read(&pickle, bytes, size, name, arena, err));
     if (is_magic(pickle.root)) return read_legacy(&r, pickle.size);
     if (pickle.num_storages)

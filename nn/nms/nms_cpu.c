@@ -61,7 +61,7 @@ VECTORISED static bool overlaps_any(const struct planes *planes, int64_t count, 
         int32_t hits = 0;
         for (int64_t i = begin; i < end; i++) {
             struct box other = {x1[i], y1[i], x2[i], y2[i]};
-            hits |= box_iou(other, areas[i], box, area) > threshold;
+            hits |= box_overlap(other, areas[i], box, area) > threshold;
         }
         if (hits) return true;
     }

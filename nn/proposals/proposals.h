@@ -27,6 +27,20 @@ struct proposals {
     float min_side;               // of a clipped box, in pixels
 };
 
+// Anchor index of a level, in the order of its logits: y, x, anchor of the position. A cell's
+// corner plus the shift, as torchvision and detectron2 compute it.
+static inline void anchor_at(const struct proposal_level *level, int64_t num_anchors, int64_t index,
+                             float anchor[4]) {
+    int64_t position = index / num_anchors;
+    const float *cell = level->cells[index % num_anchors];
+    float x = (float)(position % level->logits->w) * level->stride_x;
+    float y = (float)(position / level->logits->w) * level->stride_y;
+    anchor[0] = x + cell[0];
+    anchor[1] = y + cell[1];
+    anchor[2] = x + cell[2];
+    anchor[3] = y + cell[3];
+}
+
 // Fills list, whose capacity is n x post_nms: boxes, scores (the logits) and images, best first
 // within an image. The pointers in proposals are borrowed until this returns.
 void proposals_forward(struct nn *nn, const struct proposals *proposals, struct box_list *list);

@@ -37,19 +37,6 @@ static bool create(struct nn *nn, struct candidates *c, const struct proposals *
     return true;
 }
 
-// parity: torchvision and detectron2 compute an anchor as its cell's corner plus the shift.
-static void anchor_at(const struct proposal_level *level, int64_t num_anchors, int64_t index,
-                      float anchor[4]) {
-    int64_t position = index / num_anchors;
-    const float *cell = level->cells[index % num_anchors];
-    float x = (float)(position % level->logits->w) * level->stride_x;
-    float y = (float)(position / level->logits->w) * level->stride_y;
-    anchor[0] = x + cell[0];
-    anchor[1] = y + cell[1];
-    anchor[2] = x + cell[2];
-    anchor[3] = y + cell[3];
-}
-
 static void add_level(struct nn *nn, const struct proposals *p, int index, int64_t image,
                       struct candidates *c) {
     static const struct box_coding CODING = {1, 1, 1, 1};

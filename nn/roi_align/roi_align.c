@@ -30,7 +30,7 @@ struct tensor *roi_align_forward(struct nn *nn, const struct roi_align *settings
     if (nn->device != NN_PLAN && !nn_failed(nn)) check_indices(pyramid, rois);
     struct roi_align_call *call = nn_call(nn, OP_roi_align, sizeof *call);
     struct tensor *out = nn_tensor(nn, rois->count, size, size, pyramid->levels[0]->c);
-    call->settings = settings;
+    call->settings = *settings;
     call->pyramid = *pyramid;
     call->rois = *rois;
     call->call.label = settings->label;

@@ -38,7 +38,7 @@ struct roi_align {
 
 struct roi_align_call {
     struct call call;
-    const struct roi_align *settings;
+    struct roi_align settings;
     struct roi_pyramid pyramid;
     struct rois rois;
 };

@@ -77,16 +77,16 @@ static void sample_rows(const struct roi_align_call *call, int64_t roi, struct a
     int level = call->rois.levels[roi];
     const float *box = call->rois.boxes + 4 * roi;
     struct roi_span span =
-        roi_align_span(call->settings, box[1], box[3], call->pyramid.scales[level]);
-    sample_axis(rows, &span, call->settings->output_size, call->pyramid.levels[level]->h);
+        roi_align_span(&call->settings, box[1], box[3], call->pyramid.scales[level]);
+    sample_axis(rows, &span, call->settings.output_size, call->pyramid.levels[level]->h);
 }
 
 static void sample_columns(const struct roi_align_call *call, int64_t roi, struct axis *columns) {
     int level = call->rois.levels[roi];
     const float *box = call->rois.boxes + 4 * roi;
     struct roi_span span =
-        roi_align_span(call->settings, box[0], box[2], call->pyramid.scales[level]);
-    sample_axis(columns, &span, call->settings->output_size, call->pyramid.levels[level]->w);
+        roi_align_span(&call->settings, box[0], box[2], call->pyramid.scales[level]);
+    sample_axis(columns, &span, call->settings.output_size, call->pyramid.levels[level]->w);
 }
 
 // Taps of a bin at most: no position twice, and two for each sample.
@@ -97,12 +97,12 @@ static int64_t taps_per_bin(const struct roi_align_call *call) {
         if (level->h > most) most = level->h;
         if (level->w > most) most = level->w;
     }
-    int64_t sampling = call->settings->sampling;
+    int64_t sampling = call->settings.sampling;
     return sampling && sampling < most / 2 ? 2 * sampling : most;
 }
 
 static int64_t axis_floats(const struct roi_align_call *call) {
-    int64_t num_taps = call->settings->output_size * taps_per_bin(call);
+    int64_t num_taps = call->settings.output_size * taps_per_bin(call);
     return num_taps * (int64_t)(sizeof(struct tap) / sizeof(float));
 }
 
@@ -165,7 +165,7 @@ static void align_roi(const struct roi_align_call *call, int64_t roi, struct axi
                       struct axis *columns) {
     const struct tensor *level = call->pyramid.levels[call->rois.levels[roi]];
     const float *features = level->data + call->rois.images[roi] * level->h * level->w * level->c;
-    int64_t size = call->settings->output_size;
+    int64_t size = call->settings.output_size;
     float *out = call->call.out->data + roi * size * size * level->c;
     sample_rows(call, roi, rows);
     sample_columns(call, roi, columns);
@@ -215,7 +215,7 @@ static void find_touched_rows(const struct roi_align_call *call, float *memory,
         struct axis rows = axis_in(call, memory, 2 * part);
         for (int64_t roi = part; roi < call->rois.count; roi += PARTS) {
             sample_rows(call, roi, &rows);
-            ranges[roi] = touched_rows(&rows, call->settings->output_size);
+            ranges[roi] = touched_rows(&rows, call->settings.output_size);
         }
     }
 }
@@ -246,7 +246,7 @@ VECTORISED static void scatter(const float *restrict bin, int64_t width, int64_t
 // Adds what one RoI gives to a band of its image's gradient.
 static void scatter_roi(const struct roi_align_call *call, int64_t roi, struct range band,
                         struct axis *rows, struct axis *columns, float *grad) {
-    int64_t size = call->settings->output_size;
+    int64_t size = call->settings.output_size;
     int64_t width = call->pyramid.levels[call->rois.levels[roi]]->w;
     int64_t c = call->call.out->c;
     const float *bins = call->call.out->grad + roi * size * size * c;

@@ -6,8 +6,12 @@
 #include "base/file_view.h"
 #include "base/json_reader.h"
 
+enum { MAX_GRADIENTS = 2000, MAX_TRUTHS = 64 };
 enum { MAX_TENSORS = 64, MAX_SAMPLES = 64, MAX_PROPOSALS = 4000, MAX_DETECTIONS = 1000 };
 enum { MAX_RUNS = 1 << 20, MAX_CLASSES = 1000 };
+
+const char *const FIXTURE_LOSS_NAMES[FIXTURE_NUM_LOSSES] = {
+    "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask"};
 
 static int64_t read_doubles(struct json_reader *r, double *values, int64_t most) {
     int64_t count = 0;
@@ -58,9 +62,14 @@ static void read_settings(struct json_reader *r, struct fixture *f) {
         int64_t *integer;
         double *number;
     } fields[] = {
-        {"rpn_pre_nms_test", &f->pre_nms, NULL},  {"rpn_post_nms_test", &f->post_nms, NULL},
-        {"detections", &f->max_detections, NULL}, {"classes", &f->classes, NULL},
-        {"rpn_nms", NULL, &f->rpn_nms},           {"box_score_thresh", NULL, &f->score_threshold},
+        {"rpn_pre_nms_test", &f->pre_nms, NULL},
+        {"rpn_post_nms_test", &f->post_nms, NULL},
+        {"rpn_pre_nms_train", &f->train_pre_nms, NULL},
+        {"rpn_post_nms_train", &f->train_post_nms, NULL},
+        {"detections", &f->max_detections, NULL},
+        {"classes", &f->classes, NULL},
+        {"rpn_nms", NULL, &f->rpn_nms},
+        {"box_score_thresh", NULL, &f->score_threshold},
         {"box_nms", NULL, &f->box_nms},
     };
     struct json_string key;
@@ -118,16 +127,33 @@ static void read_tensor(struct json_reader *r, struct fixture_tensor *t, struct 
     check_samples(r, t);
 }
 
-static void read_tensors(struct json_reader *r, struct fixture *f, struct arena *arena) {
+// Returns how many there are.
+static int64_t read_tensors(struct json_reader *r, struct fixture_tensor *tensors, int64_t most,
+                            struct arena *arena) {
     struct json_string key;
-    f->tensors = arena_alloc_zero(arena, MAX_TENSORS, sizeof *f->tensors);
+    int64_t count = 0;
     json_begin_object(r);
     while (json_next_key(r, &key)) {
-        if (f->num_tensors == MAX_TENSORS) json_fail(r, "more than %d tensors", MAX_TENSORS);
-        struct fixture_tensor *t = &f->tensors[f->num_tensors % MAX_TENSORS];
+        if (count == most) json_fail(r, "more than %lld tensors", (long long)most);
+        struct fixture_tensor *t = &tensors[count % most];
         t->name = arena_copy_text(arena, key.data, key.size);
         read_tensor(r, t, arena);
-        f->num_tensors++;
+        count++;
+    }
+    return count;
+}
+
+static void read_losses(struct json_reader *r, struct fixture *f) {
+    struct json_string key;
+    json_begin_object(r);
+    while (json_next_key(r, &key)) {
+        int found = FIXTURE_NUM_LOSSES;
+        for (int i = 0; i < FIXTURE_NUM_LOSSES; i++)
+            if (json_string_is(&key, FIXTURE_LOSS_NAMES[i])) found = i;
+        if (found < FIXTURE_NUM_LOSSES)
+            f->losses[found] = json_double(r);
+        else
+            json_skip(r);
     }
 }
 
@@ -201,8 +227,49 @@ static void read_detections(struct json_reader *r, struct fixture *f, struct are
     }
 }
 
+static void read_truth_masks(struct json_reader *r, struct fixture *f, struct arena *arena) {
+    int64_t *counts = arena_alloc(arena, MAX_RUNS, sizeof *counts);
+    int64_t count = 0;
+    json_begin_array(r);
+    while (json_next_element(r))
+        read_mask(r, &f->truth_masks[count++ % MAX_TRUTHS], counts, arena);
+    if (count != f->num_truths) json_fail(r, "%lld masks of truths", (long long)count);
+}
+
+static void read_truth(struct json_reader *r, struct fixture *f, struct arena *arena) {
+    struct json_string key;
+    f->truth_boxes = arena_alloc(arena, MAX_TRUTHS * 4, sizeof *f->truth_boxes);
+    f->truth_labels = arena_alloc(arena, MAX_TRUTHS, sizeof *f->truth_labels);
+    f->truth_masks = arena_alloc_zero(arena, MAX_TRUTHS, sizeof *f->truth_masks);
+    json_begin_object(r);
+    while (json_next_key(r, &key)) {
+        if (json_string_is(&key, "boxes")) {
+            json_begin_array(r);
+            while (json_next_element(r)) {
+                double box[4] = {0};
+                read_doubles(r, box, 4);
+                for (int i = 0; i < 4; i++)
+                    f->truth_boxes[4 * (f->num_truths % MAX_TRUTHS) + i] = (float)box[i];
+                f->num_truths++;
+            }
+            if (f->num_truths > MAX_TRUTHS) json_fail(r, "too many truths");
+        } else if (json_string_is(&key, "labels")) {
+            int64_t labels[MAX_TRUTHS] = {0};
+            int64_t count = read_integers(r, labels, MAX_TRUTHS);
+            for (int64_t i = 0; i < count && i < MAX_TRUTHS; i++)
+                f->truth_labels[i] = (int32_t)labels[i];
+        } else if (json_string_is(&key, "masks")) {
+            read_truth_masks(r, f, arena);
+        } else {
+            json_skip(r);
+        }
+    }
+}
+
 static void read_fixture(struct json_reader *r, struct fixture *f, struct arena *arena) {
     struct json_string key;
+    f->tensors = arena_alloc_zero(arena, MAX_TENSORS, sizeof *f->tensors);
+    f->gradients = arena_alloc_zero(arena, MAX_GRADIENTS, sizeof *f->gradients);
     json_begin_object(r);
     while (json_next_key(r, &key)) {
         if (json_string_is(&key, "variant")) {
@@ -221,7 +288,13 @@ static void read_fixture(struct json_reader *r, struct fixture *f, struct arena 
             f->resized_height = size[0];
             f->resized_width = size[1];
         } else if (json_string_is(&key, "tensors")) {
-            read_tensors(r, f, arena);
+            f->num_tensors = read_tensors(r, f->tensors, MAX_TENSORS, arena);
+        } else if (json_string_is(&key, "gradients")) {
+            f->num_gradients = read_tensors(r, f->gradients, MAX_GRADIENTS, arena);
+        } else if (json_string_is(&key, "losses")) {
+            read_losses(r, f);
+        } else if (json_string_is(&key, "truth")) {
+            read_truth(r, f, arena);
         } else if (json_string_is(&key, "proposals")) {
             read_proposals(r, f, arena);
         } else if (json_string_is(&key, "detections")) {
@@ -320,12 +393,13 @@ enum status fixture_configure(const struct fixture *f, struct model_config *conf
     snprintf(text, sizeof text,
              "conventions=%s input.short_side=%lld input.long_side=%lld "
              "input.mean=%.9g,%.9g,%.9g input.std=%.9g,%.9g,%.9g "
+             "backbone.freeze_at=0 rpn.pre_nms_train=%lld rpn.post_nms_train=%lld "
              "rpn.pre_nms_test=%lld rpn.post_nms_test=%lld rpn.nms=%.9g box.score=%.9g "
              "box.nms=%.9g box.detections=%lld",
              f->conventions, (long long)f->min_size, (long long)f->max_size, f->mean[0], f->mean[1],
-             f->mean[2], f->std[0], f->std[1], f->std[2], (long long)f->pre_nms,
-             (long long)f->post_nms, f->rpn_nms, f->score_threshold, f->box_nms,
-             (long long)f->max_detections);
+             f->mean[2], f->std[0], f->std[1], f->std[2], (long long)f->train_pre_nms,
+             (long long)f->train_post_nms, (long long)f->pre_nms, (long long)f->post_nms,
+             f->rpn_nms, f->score_threshold, f->box_nms, (long long)f->max_detections);
     TRY(set_all(&options, text, arena, err));
     const char **names = arena_alloc(arena, f->classes, sizeof *names);
     if (!names) return error_memory(err, "class names", f->classes);

@@ -27,6 +27,17 @@ struct fixture_detection {
     struct rle mask;
 };
 
+// The five losses of a training step.
+enum fixture_loss {
+    FIXTURE_OBJECTNESS,
+    FIXTURE_ANCHOR_BOX,
+    FIXTURE_CLASSES,
+    FIXTURE_BOX,
+    FIXTURE_MASK,
+    FIXTURE_NUM_LOSSES,
+};
+extern const char *const FIXTURE_LOSS_NAMES[FIXTURE_NUM_LOSSES];
+
 struct fixture {
     const char *variant;
     const char *salt;
@@ -37,9 +48,17 @@ struct fixture {
     int64_t resized_height, resized_width;
     int64_t pre_nms, post_nms, max_detections, classes;
     double rpn_nms, score_threshold, box_nms;
+    int64_t train_pre_nms, train_post_nms;
     struct fixture_tensor *tensors;
     int64_t num_tensors;
-    float *proposals; // [num_proposals, 4]
+    struct fixture_tensor *gradients; // of parameters
+    int64_t num_gradients;
+    double losses[FIXTURE_NUM_LOSSES];
+    int64_t num_truths;
+    float *truth_boxes;      // [num_truths, 4], in the photo
+    int32_t *truth_labels;   // [num_truths]
+    struct rle *truth_masks; // [num_truths]
+    float *proposals;        // [num_proposals, 4]
     int64_t num_proposals;
     struct fixture_detection *detections;
     int64_t num_detections;

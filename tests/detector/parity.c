@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "detector/detect.h"
+#include "detector/losses.h"
 #include "detector/preprocess.h"
 #include "tests/detector/fixture.h"
 #include "tests/detector/formula.h"
@@ -22,10 +23,17 @@ static const double BOX_IOU = 0.99;
 static const double SCORE_TOLERANCE = 1e-3;
 static const double MASK_IOU = 0.98;
 
+// Relative errors of losses and of gradients' norms: most of them, and all.
+static const double LOSS_TOLERANCE = 1e-3;
+static const double GRADIENT_TOLERANCE = 2e-3;
+static const double GRADIENT_SHARE = 0.99;
+static const double GRADIENT_LIMIT = 2e-2;
+
 struct parity {
     struct fixture fixture;
     struct model_config config;
     struct mask_rcnn model;
+    struct mask_rcnn trained; // the same with gradients
     struct nn *nn;
     struct image image;
     struct arena arena;
@@ -219,6 +227,117 @@ static enum status compare(struct parity *p, struct error *err) {
     return STATUS_OK;
 }
 
+// ---- The training step ----
+
+// The photo's mask in the resized image: torchvision's nearest neighbour.
+static enum status resize_mask(const struct rle *mask, struct extent to, struct arena *arena,
+                               struct rle *result, struct error *err) {
+    uint8_t *pixels = arena_alloc(arena, (int64_t)mask->height * mask->width, 1);
+    uint8_t *resized = arena_alloc(arena, (int64_t)to.height * to.width, 1);
+    if (!pixels || !resized) return error_memory(err, "a mask", to.height * to.width);
+    float scale_y = (float)mask->height / (float)to.height;
+    float scale_x = (float)mask->width / (float)to.width;
+    rle_decode(mask, pixels);
+    for (int32_t y = 0; y < to.height; y++) {
+        for (int32_t x = 0; x < to.width; x++) {
+            int32_t from_y = (int32_t)fminf((float)y * scale_y, (float)(mask->height - 1));
+            int32_t from_x = (int32_t)fminf((float)x * scale_x, (float)(mask->width - 1));
+            resized[y * to.width + x] = pixels[from_y * mask->width + from_x];
+        }
+    }
+    return rle_encode(result, resized, to.height, to.width, arena, err);
+}
+
+static enum status make_truth(struct parity *p, struct extent extent, struct image_truth *truth,
+                              struct error *err) {
+    const struct fixture *f = &p->fixture;
+    float *boxes = arena_alloc(&p->arena, 4 * f->num_truths, sizeof *boxes);
+    struct rle *masks = arena_alloc(&p->arena, f->num_truths, sizeof *masks);
+    if (!boxes || !masks) return error_memory(err, "truths", f->num_truths);
+    float scale_x = (float)extent.width / (float)f->width;
+    float scale_y = (float)extent.height / (float)f->height;
+    for (int64_t i = 0; i < f->num_truths; i++) {
+        for (int j = 0; j < 4; j++)
+            boxes[4 * i + j] = f->truth_boxes[4 * i + j] * (j % 2 ? scale_y : scale_x);
+        TRY(resize_mask(&f->truth_masks[i], extent, &p->arena, &masks[i], err));
+    }
+    *truth = (struct image_truth){f->num_truths, boxes, f->truth_labels, masks};
+    return STATUS_OK;
+}
+
+static void compare_losses(struct parity *p, const struct losses *losses) {
+    const double values[FIXTURE_NUM_LOSSES] = {
+        [FIXTURE_OBJECTNESS] = losses->objectness,
+        [FIXTURE_ANCHOR_BOX] = losses->anchor_box,
+        [FIXTURE_CLASSES] = losses->classes,
+        [FIXTURE_BOX] = losses->box,
+        [FIXTURE_MASK] = losses->mask,
+    };
+    for (int i = 0; i < FIXTURE_NUM_LOSSES; i++) {
+        double expected = p->fixture.losses[i];
+        double error = fabs(values[i] - expected) / fmax(fabs(expected), 1e-12);
+        char text[128];
+        snprintf(text, sizeof text, "%.6g, expected %.6g: %.1e (<= %.0e)", values[i], expected,
+                 error, LOSS_TOLERANCE);
+        report(p, FIXTURE_LOSS_NAMES[i], error <= LOSS_TOLERANCE, text);
+    }
+}
+
+static double norm_of(const float *values, int64_t count) {
+    double squares = 0;
+    for (int64_t i = 0; i < count; i++)
+        squares += (double)values[i] * (double)values[i];
+    return sqrt(squares);
+}
+
+static void compare_gradients(struct parity *p, const struct parameters *parameters) {
+    const struct fixture *f = &p->fixture;
+    int64_t close = 0;
+    double worst = 0;
+    const char *worst_name = "";
+    for (int64_t i = 0; i < f->num_gradients; i++) {
+        const struct fixture_tensor *expected = &f->gradients[i];
+        const struct parameter *got = parameters_find(parameters, expected->name);
+        double error = INFINITY;
+        if (got && got->grad)
+            error =
+                fabs(norm_of(got->grad, got->count) - expected->norm) / fmax(expected->norm, 1e-20);
+        close += error <= GRADIENT_TOLERANCE;
+        if (error <= worst) continue;
+        worst = error;
+        worst_name = expected->name;
+    }
+    char text[256];
+    double share = (double)close / fmax((double)f->num_gradients, 1);
+    snprintf(text, sizeof text,
+             "%lld of %lld norms within %.0e (>= %.0f %%), worst %.1e (<= %.0e) %s",
+             (long long)close, (long long)f->num_gradients, GRADIENT_TOLERANCE,
+             100 * GRADIENT_SHARE, worst, GRADIENT_LIMIT, worst_name);
+    report(p, "gradients", share >= GRADIENT_SHARE && worst <= GRADIENT_LIMIT, text);
+}
+
+// One step in which all anchors and all regions count, so that nothing is random.
+static enum status compare_training(struct parity *p, struct error *err) {
+    struct extent extent;
+    struct tensor *input = NULL;
+    struct image_truth truth;
+    struct losses losses;
+    struct loss_settings settings = loss_settings_default();
+    settings.anchors.count = 0;
+    settings.regions.count = 0;
+    TRY(mask_rcnn_build(&p->trained, &p->config, &p->arena, true, err));
+    formula_fill(&p->trained.parameters, p->fixture.salt);
+    nn_begin(p->nn, NN_TRAINING);
+    TRY(make_input(p, &extent, &input, err));
+    TRY(make_truth(p, extent, &truth, err));
+    mask_rcnn_losses(p->nn, &p->trained, input, &extent, &truth, &settings, &losses);
+    nn_backward(p->nn);
+    TRY(nn_status(p->nn, err));
+    compare_losses(p, &losses);
+    compare_gradients(p, &p->trained.parameters);
+    return STATUS_OK;
+}
+
 static enum status run(struct parity *p, const char *fixture, const char *photo, int num_threads,
                        struct error *err) {
     struct image_limits limits = image_limits_default();
@@ -233,7 +352,8 @@ static enum status run(struct parity *p, const char *fixture, const char *photo,
     TRY(mask_rcnn_build(&p->model, &p->config, &p->arena, false, err));
     formula_fill(&p->model.parameters, p->fixture.salt);
     TRY(nn_create(&p->nn, &options, err));
-    return compare(p, err);
+    TRY(compare(p, err));
+    return compare_training(p, err);
 }
 
 int main(int argc, char **argv) {

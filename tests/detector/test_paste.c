@@ -186,8 +186,8 @@ static void tiny_boxes(void) {
 // Beyond each of the four borders: no pixel, and still a mask of the image's size.
 static void outside(void) {
     static const float BOXES[][4] = {
-        {-90, 5, -40, 30}, {5, -90, 30, -40},  {200, 5, 260, 30},
-        {5, 200, 30, 260}, {99, 99, 120, 120},
+        {-90, 5, -40, 30},  {5, -90, 30, -40},     {200, 5, 260, 30},   {5, 200, 30, 260},
+        {99, 99, 120, 120}, {-4e9f, 5, -3e9f, 30}, {5, 3e9f, 30, 4e9f},
     };
     fill_mask(FULL, 28, NULL);
     for (size_t i = 0; i < sizeof BOXES / sizeof BOXES[0]; i++)

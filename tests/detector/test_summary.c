@@ -48,7 +48,9 @@ static void multiply_adds(void) {
     EXPECT_NEAR(parts[PART_BOX_HEAD], pooling + linears, 1);
     pooling = 100.0 * 196 * 256 * 16;
     double convs = 100.0 * 196 * 4 * 9 * 256 * 256;
-    double last = 100.0 * 784 * 256 * (256 + 91);
+    // Each of the 28 x 28 positions: one tap of the transposed convolution, and the logit of the
+    // one class that was predicted.
+    double last = 100.0 * 784 * 256 * (256 + 1);
     EXPECT_NEAR(parts[PART_MASK_HEAD], pooling + convs + last, 1);
     detector_model_destroy(&model);
 }
@@ -85,7 +87,7 @@ static void layers(void) {
     expect_layer("roi_heads.box_head.3.0", "conv", "gct 3x3", 2000, 7, 7, 256);
     expect_layer("roi_heads.box_head.3.0", "group_norm", "", 2000, 7, 7, 256);
     expect_layer("roi_heads.box_head.5", "linear", "", 2000, 1, 1, 1024);
-    expect_layer("roi_heads.mask_predictor.mask_fcn_logits", "conv", "1x1", 200, 28, 28, 81);
+    expect_layer("roi_heads.mask_predictor.mask_fcn_logits", "class_logits", "", 200, 28, 28, 1);
     EXPECT(!find_layer("proposals", "proposals")->has_shape);
     EXPECT_INT(summary.total_parameters, mask_rcnn_num_parameters(&model.network));
     int64_t sum = 0;

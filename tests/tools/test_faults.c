@@ -225,6 +225,23 @@ static void info_of_model_file(void) {
     run_with_all(&(struct job){.line = "info $SCRATCH/m.safetensors --size 32x32"});
 }
 
+static void convert(void) {
+    EXPECT_INT(run_program("gctmask init --config " DEMO "--out $SCRATCH/n.safetensors --quiet"),
+               0);
+    run_with_all(&(struct job){
+        .line = "convert $SCRATCH/n.safetensors --to state-dict --out $SCRATCH/weights --quiet",
+        .folders = {"."},
+    });
+    EXPECT_INT(run_program("gctmask convert $SCRATCH/n.safetensors --to state-dict --out "
+                           "$SCRATCH/weights --quiet"),
+               0);
+    run_with_all(&(struct job){
+        .line = "convert $SCRATCH/weights --config $SCRATCH/n.safetensors --out "
+                "$SCRATCH/o.safetensors --json --quiet",
+        .folders = {"."},
+    });
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"eval", eval},
@@ -235,5 +252,6 @@ int main(int argc, char **argv) {
                                           {"info", info},
                                           {"init", init},
                                           {"info_of_model_file", info_of_model_file},
+                                          {"convert", convert},
                                           {0}});
 }

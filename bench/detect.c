@@ -1,0 +1,241 @@
+// Times detection of one photo, end to end and by phase, with weights that follow from a formula
+// (tests/detector/formula.h), so that other programs can have the same ones.
+//
+//     detect PHOTO [--gct] [--direct] [--threads N] [--rounds N] [--size SHORTxLONG] [--json]
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "detector/detect.h"
+#include "detector/preprocess.h"
+#include "nn/onednn.h"
+#include "tests/detector/formula.h"
+
+enum { NUM_CLASSES = 90, MAX_ROUNDS = 200 };
+
+enum phase {
+    PHASE_PREPROCESS,
+    PHASE_BODY,
+    PHASE_FPN,
+    PHASE_RPN,
+    PHASE_PROPOSALS,
+    PHASE_BOX_POOL,
+    PHASE_BOX_HEAD,
+    PHASE_DETECTIONS,
+    PHASE_MASKS,
+    PHASE_TOTAL, // detect_images, which does all of these and pastes
+    NUM_PHASES,
+};
+
+static const char *const NAMES[] = {"preprocess", "body",     "fpn",        "rpn head", "proposals",
+                                    "box pool",   "box head", "detections", "masks",    "total"};
+
+struct bench {
+    bool gct, direct, json;
+    int num_threads, num_rounds, short_side, long_side;
+    const char *photo;
+    struct model_config config;
+    struct mask_rcnn model;
+    struct nn *nn;
+    struct image image;
+    struct arena arena;
+    double times[NUM_PHASES][MAX_ROUNDS];
+    double multiply_adds[NUM_PHASES];
+    enum phase phase;
+    int64_t num_proposals, num_detections;
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static enum status configure(struct bench *b, struct error *err) {
+    static const char *names[NUM_CLASSES];
+    struct options options;
+    TRY(options_init(&options, MODEL_OPTIONS, &b->config, &b->arena, err));
+    for (int i = 0; i < NUM_CLASSES; i++)
+        names[i] = "class";
+    b->config.conventions = CONVENTIONS_TORCHVISION;
+    b->config.classes.names = (struct option_texts){names, NUM_CLASSES};
+    b->config.input.short_side = b->short_side;
+    b->config.input.long_side = b->long_side;
+    b->config.backbone.attention = b->gct ? ATTENTION_GCT : ATTENTION_NONE;
+    TRY(model_config_check(&b->config, err));
+    TRY(mask_rcnn_build(&b->model, &b->config, &b->arena, false, err));
+    formula_fill(&b->model.parameters, "");
+    return STATUS_OK;
+}
+
+static void count_work(void *context, const struct call *call) {
+    struct bench *b = context;
+    b->multiply_adds[b->phase] += call->multiply_adds;
+    b->multiply_adds[PHASE_TOTAL] += call->multiply_adds;
+}
+
+// One detection in its parts; the time of each goes to column round.
+static enum status run_phases(struct bench *b, int round, struct error *err) {
+    struct nn *nn = b->nn;
+    struct extent extent = preprocess_extent(&b->model, b->image.width, b->image.height);
+    struct extent padded = preprocess_padded(&extent, 1);
+    struct tensor *stages[RESNET_STAGES];
+    struct features features = {.height = padded.height, .width = padded.width};
+    struct rpn_maps maps;
+    struct box_list proposals;
+    struct box_list found;
+    double start = now();
+#define END_PHASE(which)                                                                           \
+    do {                                                                                           \
+        double end = now();                                                                        \
+        b->times[which][round] = end - start;                                                      \
+        start = end;                                                                               \
+        b->phase = (enum phase)((which) + 1);                                                      \
+    } while (0)
+
+    b->phase = PHASE_PREPROCESS;
+    nn_begin(nn, NN_INFERENCE);
+    struct tensor *x = nn_tensor(nn, 1, padded.height, padded.width, 3);
+    TRY(nn_status(nn, err));
+    TRY(preprocess_image(&b->model, &b->image, extent, padded, x->data, &b->arena, err));
+    END_PHASE(PHASE_PREPROCESS);
+    resnet_forward(nn, &b->model.resnet, x, stages);
+    END_PHASE(PHASE_BODY);
+    fpn_forward(nn, &b->model.fpn, stages, features.levels);
+    for (int i = 0; i < RESNET_STAGES; i++)
+        nn_release(nn, stages[i]);
+    END_PHASE(PHASE_FPN);
+    rpn_forward(nn, &b->model.rpn, features.levels, &maps);
+    END_PHASE(PHASE_RPN);
+    box_list_create(nn, &proposals, b->model.rpn.options.post_nms);
+    rpn_propose(nn, &b->model.rpn, &maps, features.height, features.width, &extent, &proposals);
+    END_PHASE(PHASE_PROPOSALS);
+    struct tensor *pooled = roi_pool(nn, &b->model.rules->roi_pooling, b->config.box.resolution,
+                                     features.levels, &proposals);
+    END_PHASE(PHASE_BOX_POOL);
+    nn_release(nn, pooled);
+    mask_rcnn_boxes(nn, &b->model, &features, &proposals, &extent, &found);
+    // The pooling was done twice: what it took is taken off again.
+    END_PHASE(PHASE_BOX_HEAD);
+    b->times[PHASE_BOX_HEAD][round] -= b->times[PHASE_BOX_POOL][round];
+    b->times[PHASE_DETECTIONS][round] = 0;
+    b->phase = PHASE_MASKS;
+    mask_rcnn_masks(nn, &b->model, &features, &found);
+    END_PHASE(PHASE_MASKS);
+#undef END_PHASE
+    b->num_proposals = proposals.count;
+    b->num_detections = found.count;
+    return nn_status(nn, err);
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int count) {
+    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    return values[count / 2];
+}
+
+static enum status measure(struct bench *b, double *first, struct error *err) {
+    double start = now();
+    for (int i = -1; i < b->num_rounds; i++) {
+        struct detection_list list;
+        struct arena_mark mark = arena_mark(&b->arena);
+        double begin = now();
+        TRY(detect_images(b->nn, &b->model, &b->image, 1, &b->arena, &list, err));
+        if (i < 0) *first = now() - start;
+        if (i >= 0) b->times[PHASE_TOTAL][i] = now() - begin;
+        arena_release(&b->arena, mark);
+    }
+    for (int i = 0; i < b->num_rounds; i++) {
+        b->nn->observer = i == 0 ? count_work : NULL;
+        b->nn->observer_context = b;
+        TRY(run_phases(b, i, err));
+    }
+    return STATUS_OK;
+}
+
+static void report(struct bench *b, double first) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double total = median(b->times[PHASE_TOTAL], b->num_rounds);
+    if (b->json) {
+        printf("{\"engine\":\"gctmask%s%s\",\"ms\":%.2f,\"min_ms\":%.2f,\"first_ms\":%.1f,"
+               "\"rss_mib\":%.0f,\"proposals\":%lld,\"detections\":%lld}\n",
+               b->gct ? "+gct" : "", b->direct ? " direct" : "", 1e3 * total,
+               1e3 * b->times[PHASE_TOTAL][0], 1e3 * first, (double)usage.ru_maxrss / 1024,
+               (long long)b->num_proposals, (long long)b->num_detections);
+        return;
+    }
+    printf("oneDNN %s, %d threads, %d x %d: %lld proposals, %lld detections, first %.0f ms, "
+           "peak %.0f MiB\n",
+           onednn_version().text, b->nn->num_threads, b->image.width, b->image.height,
+           (long long)b->num_proposals, (long long)b->num_detections, 1e3 * first,
+           (double)usage.ru_maxrss / 1024);
+    for (int i = 0; i < NUM_PHASES; i++) {
+        double time = i == PHASE_TOTAL ? total : median(b->times[i], b->num_rounds);
+        double flops = 2 * b->multiply_adds[i];
+        printf("%-12s %9.2f ms", NAMES[i], 1e3 * time);
+        if (flops > 1e9) printf("  %7.1f GFLOP  %6.0f GFLOP/s", 1e-9 * flops, 1e-9 * flops / time);
+        printf("\n");
+    }
+}
+
+static enum status run(struct bench *b, struct error *err) {
+    struct image_limits limits = image_limits_default();
+    const struct nn_options options = {.num_threads = b->num_threads,
+                                       .direct_convolution = b->direct};
+    double first = 0;
+    TRY(image_load(&b->image, NULL, b->photo, &limits, true, &b->arena, err));
+    TRY(configure(b, err));
+    TRY(nn_create(&b->nn, &options, err));
+    TRY(measure(b, &first, err));
+    report(b, first);
+    return STATUS_OK;
+}
+
+static bool parse(struct bench *b, int argc, char **argv) {
+    *b = (struct bench){.num_rounds = 7, .short_side = 800, .long_side = 1333};
+    for (int i = 1; i < argc; i++) {
+        const char *next = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--gct") == 0)
+            b->gct = true;
+        else if (strcmp(argv[i], "--direct") == 0)
+            b->direct = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            b->json = true;
+        else if (strcmp(argv[i], "--threads") == 0)
+            b->num_threads = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--rounds") == 0)
+            b->num_rounds = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--size") == 0 &&
+                 sscanf(next, "%dx%d", &b->short_side, &b->long_side) == 2)
+            i++;
+        else if (argv[i][0] != '-')
+            b->photo = argv[i];
+        else
+            return false;
+    }
+    return b->photo && b->num_rounds >= 1 && b->num_rounds <= MAX_ROUNDS;
+}
+
+int main(int argc, char **argv) {
+    static struct bench bench;
+    struct error err;
+    if (!parse(&bench, argc, argv)) {
+        fprintf(stderr, "usage: detect PHOTO [--gct] [--direct] [--threads N] [--rounds N] "
+                        "[--size SHORTxLONG] [--json]\n");
+        return 64;
+    }
+    arena_init(&bench.arena, 1 << 20, 0);
+    enum status status = run(&bench, &err);
+    if (status != STATUS_OK) fprintf(stderr, "detect: %s\n", err.message);
+    nn_destroy(bench.nn);
+    arena_destroy(&bench.arena);
+    return status != STATUS_OK;
+}

@@ -1,0 +1,29 @@
+#include "detector/coco_result.h"
+
+#include "data/coco_write.h"
+
+enum status coco_result_of(struct coco_annotation *result, const struct detection *detection,
+                           int64_t image_id, int64_t category_id, struct arena *arena,
+                           struct error *err) {
+    const float *box = detection->box;
+    *result = (struct coco_annotation){
+        .image_id = image_id,
+        .category_id = category_id,
+        .box = {(double)box[0], (double)box[1], (double)box[2] - (double)box[0],
+                (double)box[3] - (double)box[1]},
+        .score = (double)detection->score,
+        .has_box = true,
+    };
+    return coco_segment_from_rle(&result->segment, &detection->mask, SEGMENT_STRING, arena, err);
+}
+
+enum status coco_annotation_of(struct coco_annotation *annotation,
+                               const struct detection *detection, int64_t image_id,
+                               int64_t category_id, struct arena *arena, struct error *err) {
+    TRY(coco_result_of(annotation, detection, image_id, category_id, arena, err));
+    annotation->box = rle_box(&detection->mask);
+    annotation->area = (double)rle_area(&detection->mask);
+    annotation->has_area = true;
+    annotation->has_score = true;
+    return STATUS_OK;
+}

@@ -1,0 +1,41 @@
+// The five losses of Mask R-CNN for a batch with its truth (He et al., 2017, section 3; spelled out
+// in Ren et al., 2015, and Girshick, 2015): objectness and boxes of anchors, classes, boxes and
+// masks of regions. After the forward pass here, nn_backward puts the gradients into the
+// parameters.
+#pragma once
+
+#include "base/random.h"
+#include "data/rle.h"
+#include "detector/mask_rcnn.h"
+#include "heads/matching.h"
+
+// The objects of one image, in the frame of the resized image. Borrowed until nn_backward has run.
+struct image_truth {
+    int64_t count;
+    const float *boxes;      // [count, 4]
+    const int32_t *labels;   // [count], from 1
+    const struct rle *masks; // [count], as large as the resized image
+};
+
+struct loss_settings {
+    struct matching_rule anchor_rule; // 0.7, 0.3, keeping the best
+    struct matching_rule region_rule; // 0.5, 0.5
+    struct sampling anchors;          // 256, half
+    struct sampling regions;          // 512, a quarter
+    uint64_t seed;                    // of the sampling
+    uint64_t step;                    // which training step this is
+};
+
+struct loss_settings loss_settings_default(void);
+
+// Each sums over its levels or regions and is divided by the number of sampled anchors (the first
+// two), of sampled regions (the next two), of mask pixels of objects (the last).
+struct losses {
+    double objectness, anchor_box, classes, box, mask;
+};
+
+// Runs the network in training mode on input (see mask_rcnn_features) and records the losses. After
+// a failure (nn_status) the values mean nothing. An image may have no objects.
+void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
+                      const struct extent *extents, const struct image_truth *truths,
+                      const struct loss_settings *settings, struct losses *losses);

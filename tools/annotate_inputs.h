@@ -1,0 +1,28 @@
+// The pictures that a command is to work on, found before the work begins.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+struct input_file {
+    const char *path; // to open
+    const char *name; // below the folder that was named, for outputs: "2019/IMG_0031.jpg"
+};
+
+struct input_files {
+    struct input_file *items; // by their names' bytes
+    int64_t count;
+    int64_t capacity;
+};
+
+// Operands are files, which are taken whatever they are called, and folders, of which the files
+// named .jpg, .jpeg or .png are taken, hidden ones left out; recursive: folders in them too, but
+// not links to folders, nor the folder out, where outputs go. Two files of one name are an error:
+// their outputs would be one. Texts are allocated in arena.
+MUST_CHECK enum status input_files_find(struct input_files *files, const char *const *operands,
+                                        int num_operands, bool recursive, const char *out,
+                                        struct arena *arena, struct error *err);
+void input_files_destroy(struct input_files *files); // a zeroed struct is fine
