@@ -90,6 +90,11 @@ MUST_CHECK enum status image_load(struct image *image, struct image_info *info, 
                                   const struct image_limits *limits, bool apply_exif,
                                   struct arena *arena, struct error *err);
 
+// The libraries that read and write the files, with versions: "libjpeg-turbo 2.1.5", as compiled;
+// "1.6.39", libpng's as linked.
+const char *image_jpeg_library(void);
+const char *image_png_library(void);
+
 // Copies source turned from an EXIF orientation (1..8) to upright. target->pixels is other memory
 // with room for as many pixels; the size of target is set.
 void image_orient(struct image *target, const struct image *source, int orientation);

@@ -273,6 +273,17 @@ static void run_decoder(struct jpeg_decoder *decoder, void (*steps)(struct jpeg_
     jpeg_destroy_decompress(&decoder->jpeg);
 }
 
+#define TEXT_OF(value)       #value
+#define EXPANDED_TEXT(value) TEXT_OF(value)
+
+const char *image_jpeg_library(void) {
+#ifdef LIBJPEG_TURBO_VERSION
+    return "libjpeg-turbo " EXPANDED_TEXT(LIBJPEG_TURBO_VERSION);
+#else
+    return "libjpeg " EXPANDED_TEXT(JPEG_LIB_VERSION);
+#endif
+}
+
 enum status image_probe_jpeg(const struct image_reader *reader) {
     struct jpeg_decoder decoder = {.reader = reader};
     run_decoder(&decoder, read_header);

@@ -50,6 +50,10 @@ static int orientation_from(const struct image_reader *reader, int64_t place) {
 }
 
 // By hand, because libpng would read up to the pixels, and the type of the pixels before them.
+const char *image_png_library(void) {
+    return png_get_libpng_ver(NULL);
+}
+
 enum status image_probe_png(const struct image_reader *reader) {
     static const int channels_of_type[7] = {1, 0, 3, 1, 2, 0, 4}; // PNG specification, 11.2.2
     int64_t place = SIGNATURE_BYTES;

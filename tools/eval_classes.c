@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAMED = 3, LIST_BYTES = 256 };
+enum { MAX_NAMED = 3, LIST_BYTES = 512 };
 
 // The first few of what may be many: "a", "b", "c" and 5 more.
 struct name_list {
@@ -16,6 +16,14 @@ static void add_name(struct name_list *list, const char *name) {
     if (list->count++ < MAX_NAMED)
         snprintf(list->text + size, sizeof list->text - size, "%s\"%.40s\"", size ? ", " : "",
                  name);
+}
+
+// "tv" for "television"
+static void add_pair(struct name_list *list, const char *name, const char *other) {
+    add_name(list, name);
+    size_t size = strlen(list->text);
+    if (list->count <= MAX_NAMED)
+        snprintf(list->text + size, sizeof list->text - size, " for \"%.40s\"", other);
 }
 
 static void end_names(struct name_list *list) {
@@ -87,7 +95,7 @@ enum status eval_map_classes(int64_t **result, const struct detector *detector,
         if (!category)
             add_name(&missing, name);
         else if (strcmp(category->name, name) != 0)
-            add_name(&renamed, name);
+            add_pair(&renamed, name, category->name);
     }
     if (missing.count == count) return refuse(detector, truth, err);
     end_names(&renamed);

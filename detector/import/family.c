@@ -181,14 +181,14 @@ static const char *const GCT_SIGNS[] = {"backbone.body.stem.conv1.1.weight", "st
 // In the order in which they are tried: detectron2's backbones have a name that is one of
 // maskrcnn-benchmark's as well.
 static const struct family FAMILIES[] = {
-    {FAMILY_TORCHVISION, "torchvision", "backbone.body.", TORCHVISION_SIGNS, TORCHVISION_RULES,
-     TORCHVISION_IGNORED, false},
-    {FAMILY_DETECTRON2, "detectron2", "backbone.bottom_up.", DETECTRON2_SIGNS, DETECTRON2_RULES,
-     DETECTRON2_IGNORED, true},
-    {FAMILY_DETECTRON, "Detectron", "", DETECTRON_SIGNS, DETECTRON_RULES, DETECTRON_IGNORED, false},
-    {FAMILY_GCT, "GCT", "backbone.body.", GCT_SIGNS, GCT_RULES, MASKRCNN_BENCHMARK_IGNORED, false},
-    {FAMILY_MASKRCNN_BENCHMARK, "maskrcnn-benchmark", "backbone.body.", MASKRCNN_BENCHMARK_SIGNS,
-     MASKRCNN_BENCHMARK_RULES, MASKRCNN_BENCHMARK_IGNORED, false},
+    {"torchvision", "backbone.body.", TORCHVISION_SIGNS, TORCHVISION_RULES, TORCHVISION_IGNORED,
+     FAMILY_TORCHVISION, false},
+    {"detectron2", "backbone.bottom_up.", DETECTRON2_SIGNS, DETECTRON2_RULES, DETECTRON2_IGNORED,
+     FAMILY_DETECTRON2, true},
+    {"Detectron", "", DETECTRON_SIGNS, DETECTRON_RULES, DETECTRON_IGNORED, FAMILY_DETECTRON, false},
+    {"GCT", "backbone.body.", GCT_SIGNS, GCT_RULES, MASKRCNN_BENCHMARK_IGNORED, FAMILY_GCT, false},
+    {"maskrcnn-benchmark", "backbone.body.", MASKRCNN_BENCHMARK_SIGNS, MASKRCNN_BENCHMARK_RULES,
+     MASKRCNN_BENCHMARK_IGNORED, FAMILY_MASKRCNN_BENCHMARK, false},
 };
 
 // Counters of training steps, and the optimiser's memory.

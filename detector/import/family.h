@@ -21,13 +21,13 @@ enum family_kind {
 };
 
 struct family {
-    enum family_kind kind;
     const char *name;
     const char *body;         // prefix of the backbone's names in a detector; rules are without it
     const char *const *signs; // names of which any is found in this family alone
     const struct rename_rule *rules;
     const char *const *ignored; // patterns of names that are of no use here
-    bool background_last;       // of the classes; and no deltas or masks for it
+    enum family_kind kind;
+    bool background_last; // of the classes; and no deltas or masks for it
 };
 
 enum { FAMILY_PARAMETER_BYTES = RENAME_BYTES + 64 };

@@ -117,7 +117,8 @@ static void guess_box_head(struct guess *g) {
     set(g, "box.linears=%d", !convs && has(g, "roi_heads.box_head.fc7.weight") ? 2 : 1);
     if (size_of(g, linear, 0)) set(g, "box.hidden=%lld", (long long)size_of(g, linear, 0));
     if (channels == 0) return;
-    int64_t side = lround(sqrt((double)(size_of(g, linear, 1) / channels)));
+    int64_t positions = size_of(g, linear, 1) / channels;
+    int64_t side = lround(sqrt((double)positions));
     if (side > 0) set(g, "box.resolution=%lld", (long long)side);
 }
 

@@ -185,7 +185,7 @@ static enum status fill(const struct match *m, uint64_t seed, struct error *err)
     struct parameters *parameters = &import->model.network.parameters;
     double epsilon = import->model.config.backbone.norm_epsilon;
     int64_t num_fresh = 0;
-    const struct parameter **fresh = arena_alloc(&import->arena, parameters->count, sizeof *fresh);
+    const struct parameter **fresh = arena_alloc(&import->arena, parameters->count, sizeof(void *));
     if (!fresh) return error_memory(err, "a report", parameters->count);
     parameters_initialise(parameters, seed);
     for (int64_t i = 0; i < parameters->count; i++) {

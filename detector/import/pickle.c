@@ -91,8 +91,7 @@ void pickle_push(struct pickle_machine *m, struct pickle_value *value) {
         pickle_fail(m, STATUS_UNSUPPORTED, "more than %d values on the stack", PICKLE_MAX_STACK);
         return;
     }
-    m->status =
-        array_reserve(&m->stack, &m->stack_capacity, m->depth + 1, sizeof *m->stack, m->err);
+    m->status = array_reserve(&m->stack, &m->stack_capacity, m->depth + 1, sizeof(void *), m->err);
     if (m->status == STATUS_OK) m->stack[m->depth++] = value;
 }
 
@@ -148,12 +147,12 @@ void pickle_add_storage(struct pickle_machine *m, const struct pickle_storage *s
     if (m->status != STATUS_OK) return;
     if (m->num_storages == m->storages_capacity) {
         int64_t capacity = m->num_storages ? 2 * m->num_storages : 64;
-        const struct pickle_storage **moved = arena_alloc(m->arena, capacity, sizeof *moved);
+        const struct pickle_storage **moved = arena_alloc(m->arena, capacity, sizeof(void *));
         if (!moved) {
             pickle_fail_memory(m);
             return;
         }
-        if (m->num_storages) memcpy(moved, m->storages, (size_t)m->num_storages * sizeof *moved);
+        if (m->num_storages) memcpy(moved, m->storages, (size_t)m->num_storages * sizeof(void *));
         m->storages = moved;
         m->storages_capacity = capacity;
     }
@@ -266,7 +265,7 @@ static void memo_put(struct pickle_machine *m, uint64_t index) {
         return;
     }
     int64_t at = (int64_t)index;
-    m->status = array_reserve(&m->memo, &m->memo_capacity, at + 1, sizeof *m->memo, m->err);
+    m->status = array_reserve(&m->memo, &m->memo_capacity, at + 1, sizeof(void *), m->err);
     if (m->status != STATUS_OK) return;
     while (m->memo_count <= at)
         m->memo[m->memo_count++] = NULL;
@@ -424,8 +423,8 @@ enum status pickle_read(struct pickle *pickle, const char *bytes, int64_t size, 
         .err = err,
     };
     *pickle = (struct pickle){0};
-    if (size == 0) m.begin = m.at = m.end = m.opcode = "";                    // bytes may be NULL
-    TRY(array_reserve(&m.stack, &m.stack_capacity, 1, sizeof *m.stack, err)); // never NULL
+    if (size == 0) m.begin = m.at = m.end = m.opcode = "";                   // bytes may be NULL
+    TRY(array_reserve(&m.stack, &m.stack_capacity, 1, sizeof(void *), err)); // never NULL
     run(&m);
     array_free(&m.stack);
     array_free(&m.memo);

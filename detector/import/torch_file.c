@@ -48,7 +48,7 @@ static enum status list_storages(const struct reader *r, struct pickle *pickle,
     file->storages = arena_alloc(r->arena, count, sizeof *file->storages);
     *types = arena_alloc(r->arena, count, sizeof **types);
     if (!file->storages || !*types) return error_memory(r->err, "a list of storages", count);
-    if (count) qsort(pickle->storages, (size_t)count, sizeof *pickle->storages, compare_references);
+    if (count) qsort(pickle->storages, (size_t)count, sizeof(void *), compare_references);
     for (int64_t i = 0; i < count; i++) {
         const struct pickle_storage *storage = pickle->storages[i];
         int64_t bytes = 0;

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
+
+#include "detector/safetensors_internal.h"
 
 enum {
     LOCAL_HEADER = 0x04034B50,
@@ -183,8 +184,7 @@ enum status zip_data(const struct zip *zip, const struct zip_entry *entry, const
     if (!is_inside(zip, begin, (uint64_t)entry->size))
         return damaged(zip, "an entry that is larger than the file", err);
     *data = zip->bytes + begin;
-    uint32_t crc =
-        entry->size ? (uint32_t)crc32_z(0, (const unsigned char *)*data, (size_t)entry->size) : 0;
+    uint32_t crc = safetensors_crc32(0, *data, entry->size);
     if (crc == entry->crc) return STATUS_OK;
     return error_set(err, STATUS_DATA,
                      "%s: zip: %.*s does not match its checksum (found %08x, expected %08x): the "

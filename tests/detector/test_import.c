@@ -196,33 +196,33 @@ static void import_family(struct import *import, const char *name, bool backbone
 
 struct family_case {
     const char *file;
-    enum family_kind family;
     const char *reference; // in our own layout
+    double epsilon;
+    enum family_kind family;
     bool stride_in_1x1;
     bool is_bgr;
-    double epsilon;
 };
 
 static const struct family_case FAMILIES[] = {
-    {"bn_detectron2_0.pkl", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron2_1.pkl", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron2_2.pkl", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron2_3.pkl", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron2_4.pkl", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron2_5.pkl", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron2.pth", FAMILY_DETECTRON2, "ours_bn.pth", true, true, 1e-5},
-    {"bn_detectron.pkl", FAMILY_DETECTRON, "ours_bn.pth", true, true, 1e-5},
-    {"bn_benchmark.pth", FAMILY_MASKRCNN_BENCHMARK, "ours_bn.pth", true, true, 0},
-    {"gn_detectron2_4.pkl", FAMILY_DETECTRON2, "ours_gn.pth", false, true, 1e-5},
-    {"gn_detectron2.pth", FAMILY_DETECTRON2, "ours_gn.pth", false, true, 1e-5},
-    {"gn_detectron.pkl", FAMILY_DETECTRON, "ours_gn.pth", false, true, 1e-5},
-    {"gn_benchmark.pth", FAMILY_MASKRCNN_BENCHMARK, "ours_gn.pth", false, true, 0},
-    {"gct_benchmark.pth", FAMILY_GCT, "ours_gct.pth", true, false, 0},
-    {"rounded_half.pth", FAMILY_TORCHVISION, "ours_rounded.pth", false, false, 0},
-    {"rounded_bfloat.pth", FAMILY_TORCHVISION, "ours_rounded.pth", false, false, 0},
-    {"rounded_double.pth", FAMILY_TORCHVISION, "ours_rounded.pth", false, false, 0},
-    {"rounded_channels_last.pth", FAMILY_TORCHVISION, "ours_rounded.pth", false, false, 0},
-    {"rounded_views.pth", FAMILY_TORCHVISION, "ours_rounded.pth", false, false, 0},
+    {"bn_detectron2_0.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron2_1.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron2_2.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron2_3.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron2_4.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron2_5.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron2.pth", "ours_bn.pth", 1e-5, FAMILY_DETECTRON2, true, true},
+    {"bn_detectron.pkl", "ours_bn.pth", 1e-5, FAMILY_DETECTRON, true, true},
+    {"bn_benchmark.pth", "ours_bn.pth", 0, FAMILY_MASKRCNN_BENCHMARK, true, true},
+    {"gn_detectron2_4.pkl", "ours_gn.pth", 1e-5, FAMILY_DETECTRON2, false, true},
+    {"gn_detectron2.pth", "ours_gn.pth", 1e-5, FAMILY_DETECTRON2, false, true},
+    {"gn_detectron.pkl", "ours_gn.pth", 1e-5, FAMILY_DETECTRON, false, true},
+    {"gn_benchmark.pth", "ours_gn.pth", 0, FAMILY_MASKRCNN_BENCHMARK, false, true},
+    {"gct_benchmark.pth", "ours_gct.pth", 0, FAMILY_GCT, true, false},
+    {"rounded_half.pth", "ours_rounded.pth", 0, FAMILY_TORCHVISION, false, false},
+    {"rounded_bfloat.pth", "ours_rounded.pth", 0, FAMILY_TORCHVISION, false, false},
+    {"rounded_double.pth", "ours_rounded.pth", 0, FAMILY_TORCHVISION, false, false},
+    {"rounded_channels_last.pth", "ours_rounded.pth", 0, FAMILY_TORCHVISION, false, false},
+    {"rounded_views.pth", "ours_rounded.pth", 0, FAMILY_TORCHVISION, false, false},
 };
 
 static void families(void) {
