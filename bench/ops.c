@@ -3,6 +3,7 @@
 // bench/ops builds and runs it.
 //
 //     ops [--threads N] [--rounds N] [--size WxH]
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,17 @@ static void measure_flops(void) {
     onednn_destroy(dnn);
 }
 
+// Seconds for a copy of count floats, by all threads.
+static double time_copy(const float *from, int64_t count, float *to) {
+    double start = now();
+#pragma omp parallel for schedule(static)
+    for (int64_t part = 0; part < 64; part++) {
+        int64_t begin = part * count / 64;
+        memcpy(to + begin, from + begin, (size_t)((part + 1) * count / 64 - begin) * sizeof *to);
+    }
+    return now() - start;
+}
+
 static void measure_bytes(void) {
     int64_t count = 16 << 20; // 64 MiB, as the largest activations
     nn_begin(nn, NN_INFERENCE);
@@ -90,12 +102,7 @@ static void measure_bytes(void) {
     struct tensor *b = filled(1, 1, 1, count);
     double best = 1e9;
     for (int i = 0; i < 2 * num_rounds; i++) {
-        double start = now();
-#pragma omp parallel for schedule(static)
-        for (int64_t part = 0; part < 64; part++)
-            memcpy(b->data + part * count / 64, a->data + part * count / 64,
-                   (size_t)(count / 64) * sizeof(float));
-        double seconds = now() - start;
+        double seconds = time_copy(a->data, count, b->data);
         if (seconds < best) best = seconds;
     }
     peak_bytes = 2.0 * sizeof(float) * (double)count / best;
@@ -106,7 +113,7 @@ static void measure_bytes(void) {
 struct shape {
     int64_t n, h, w, in, out, groups, kernel, stride;
     int64_t at_once;
-    int count; // how often the model has it
+    int64_t count; // how often the model has it
 };
 
 struct shapes {
@@ -227,17 +234,17 @@ static void bench_convolutions(int64_t height, int64_t width) {
         const struct shape *s = &shapes.items[i];
         int64_t oh = (s->h + 2 * (s->kernel / 2) - s->kernel) / s->stride + 1;
         int64_t ow = (s->w + 2 * (s->kernel / 2) - s->kernel) / s->stride + 1;
-        double flops = 2.0 * (double)(s->n * oh * ow * s->out) * (double)(s->in / s->groups) *
-                       (double)(s->kernel * s->kernel);
+        double flops = 2.0 * (double)(s->n * oh * ow * s->out) *
+                       ((double)s->in / (double)s->groups) * (double)(s->kernel * s->kernel);
         char name[64];
         snprintf(name, sizeof name, "%lldx%lld s%lld %lld->%lld, %lld x %lldx%lld",
                  (long long)s->kernel, (long long)s->kernel, (long long)s->stride, (long long)s->in,
                  (long long)s->out, (long long)s->n, (long long)s->h, (long long)s->w);
-        printf("%-36s %5d %8.2f", name, s->count, flops * 1e-9);
-        floor += s->count * flops / peak_flops;
+        printf("%-36s %5lld %8.2f", name, (long long)s->count, flops * 1e-9);
+        floor += (double)s->count * flops / peak_flops;
         for (int pass = 0; pass < NUM_PASSES; pass++) {
             double seconds = time_pass(s, (enum pass)pass);
-            totals[pass] += s->count * seconds;
+            totals[pass] += (double)s->count * seconds;
             printf(" %7.0f %%", 100 * flops / peak_flops / seconds);
             fflush(stdout);
         }
@@ -259,9 +266,8 @@ static struct parameter *vector_of(struct parameters *parameters, const char *na
                          name);
 }
 
-static void line(const char *name, double bytes, double seconds) {
-    printf("%-44s %9.3f ms %9.3f ms %6.2f\n", name, 1e3 * seconds, 1e3 * bytes / peak_bytes,
-           seconds * peak_bytes / bytes);
+static void line(const char *name, double seconds, double floor) {
+    printf("%-44s %9.3f ms %9.3f ms %6.2f\n", name, 1e3 * seconds, 1e3 * floor, seconds / floor);
 }
 
 // A gate's statistics and scaling; a group norm; forward, then backward.
@@ -289,12 +295,15 @@ static void bench_channels(int64_t n, int64_t h, int64_t w, int64_t c) {
     };
     check(parameters_allocate(&parameters, true, &err), &err);
     parameters_initialise(&parameters, 1);
-    double bytes = sizeof(float) * (double)(n * h * w * c);
-    double best[5] = {1e9, 1e9, 1e9, 1e9, 1e9};
+    double best[6] = {1e9, 1e9, 1e9, 1e9, 1e9, 1e9};
     for (int i = 0; i <= 2 * num_rounds; i++) {
         double t[6];
         nn_begin(nn, NN_TRAINING);
         struct tensor *x = filled(n, h, w, c);
+        struct tensor *copy = nn_tensor(nn, n, h, w, c);
+        check_nn();
+        t[5] = time_copy(x->data, tensor_count(x), copy->data);
+        nn_release(nn, copy);
         x->wants_grad = true;
         double start = now();
         gate_embed(nn, &gate, x);
@@ -319,7 +328,7 @@ static void bench_channels(int64_t n, int64_t h, int64_t w, int64_t c) {
         nn_backward(nn);
         t[4] = now() - start;
         check_nn();
-        for (int j = 0; j < 5; j++)
+        for (int j = 0; j < 6; j++)
             if (i > 0 && t[j] < best[j]) best[j] = t[j];
     }
     arena_destroy(&mine);
@@ -335,8 +344,15 @@ static void bench_channels(int64_t n, int64_t h, int64_t w, int64_t c) {
     for (int j = 0; j < 5; j++) {
         snprintf(name, sizeof name, "%s, %lld x %lldx%lldx%lld", rows[j].what, (long long)n,
                  (long long)h, (long long)w, (long long)c);
-        line(name, rows[j].passes * bytes, best[j]);
+        line(name, best[j], rows[j].passes * best[5] / 2); // a copy reads and writes
     }
+}
+
+// Positions of its level that region r covers.
+static double covered_positions(const struct box_list *list, int64_t r) {
+    const float *box = list->boxes + 4 * r;
+    float stride = (float)(4 << list->levels[r]);
+    return ceil((double)((box[2] - box[0]) / stride)) * ceil((double)((box[3] - box[1]) / stride));
 }
 
 // Regions as a network finds them: all over the image, most of them small.
@@ -345,6 +361,7 @@ static void bench_roi_align(int64_t count, int64_t size, int64_t height, int64_t
     enum { CHANNELS = 256 };
     double best = 1e9;
     double best_backward = 1e9;
+    double read = 0; // bytes of features inside regions
     double bytes = sizeof(float) * (double)(count * size * size * CHANNELS);
     for (int i = 0; i <= num_rounds; i++) {
         struct tensor *levels[ROI_LEVELS];
@@ -373,6 +390,10 @@ static void bench_roi_align(int64_t count, int64_t size, int64_t height, int64_t
             box[3] = box[1] + h;
             list.images[r] = 0;
         }
+        roi_levels_forward(nn, &list, pooling.level_rule, ROI_LEVELS);
+        read = 0;
+        for (int64_t r = 0; r < count; r++)
+            read += sizeof(float) * CHANNELS * covered_positions(&list, r);
         double start = now();
         struct tensor *pooled = roi_pool(nn, &pooling, size, levels, &list);
         double seconds = now() - start;
@@ -385,17 +406,18 @@ static void bench_roi_align(int64_t count, int64_t size, int64_t height, int64_t
         if (i > 0 && seconds < best) best = seconds;
         if (i > 0 && backward < best_backward) best_backward = backward;
     }
-    // Each result is written once and, with neighbours shared, takes about one reading of features.
-    char text[64];
-    snprintf(text, sizeof text, "RoIAlign %s, %lld x %lldx%lld", name, (long long)count,
-             (long long)size, (long long)size);
-    line(text, 2 * bytes, best);
     double features = 0;
     for (int j = 0; j < ROI_LEVELS; j++)
         features += sizeof(float) * (double)((height >> (j + 2)) * (width >> (j + 2)) * CHANNELS);
+    // Each region's features are read once and its result is written once.
+    char text[64];
+    snprintf(text, sizeof text, "RoIAlign %s, %lld x %lldx%lld", name, (long long)count,
+             (long long)size, (long long)size);
+    line(text, best, (read + bytes) / peak_bytes);
     snprintf(text, sizeof text, "RoIAlign backward, %s, %lld x %lldx%lld", name, (long long)count,
              (long long)size, (long long)size);
-    line(text, bytes + 2 * features, best_backward);
+    // The gradients of all features are cleared first.
+    line(text, best_backward, (bytes + 2 * read + features) / peak_bytes);
 }
 
 static void bench_memory_bound(int64_t height, int64_t width) {

@@ -158,9 +158,9 @@ static const char *const SETTINGS[] = {
 };
 
 static bool is_same(const struct detection *a, const struct detection *b) {
-    return memcmp(a->box, b->box, sizeof a->box) == 0 &&
-           memcmp(&a->score, &b->score, sizeof a->score) == 0 && a->label == b->label &&
-           a->mask.num_runs == b->mask.num_runs &&
+    for (int i = 0; i < 4; i++)
+        if (a->box[i] != b->box[i]) return false;
+    return a->score == b->score && a->label == b->label && a->mask.num_runs == b->mask.num_runs &&
            memcmp(a->mask.runs, b->mask.runs, (size_t)a->mask.num_runs * sizeof *a->mask.runs) == 0;
 }
 

@@ -110,7 +110,9 @@ bool match_cell(struct verdict *verdicts, struct matching_scratch *scratch, cons
             scratch->taken[i] = 0;
         }
         for (int64_t r = 0; r < cell->num_results; r++) {
-            struct verdict verdict = match_result(&bout, ious + r * cell->num_truths, lowest);
+            // ious may be NULL where there is nothing to compare with.
+            const double *row = cell->num_truths > 0 ? ious + r * cell->num_truths : NULL;
+            struct verdict verdict = match_result(&bout, row, lowest);
             if (outside(areas[r], range)) verdict.ignored |= ~verdict.matched & all_thresholds;
             verdicts[r * settings->num_areas + a] = verdict;
         }

@@ -189,8 +189,10 @@ static void fill_scene(void *context, int64_t index, int worker_number) {
         struct scene_result *result = &scenes->results[scene->result_begin + r];
         *result = (struct scene_result){.annotation = &scenes->results_set->annotations[item],
                                         .class_index = build->results.classes[item]};
-        (void)keep_overlaps(result, worker->overlap.ious + r * scene->num_truths, scene->num_truths,
-                            &worker->arena, err);
+        const double *row = scene->num_truths > 0 // without truths there may be no overlaps at all
+                                ? worker->overlap.ious + r * scene->num_truths
+                                : NULL;
+        (void)keep_overlaps(result, row, scene->num_truths, &worker->arena, err);
     }
 }
 

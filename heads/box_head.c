@@ -37,9 +37,9 @@ void box_head_build(struct box_head *head, const struct box_head_options *option
         // torchvision numbers the layers of a head with convolutions: the flattening is one, too.
         if (options->num_convs)
             snprintf(name, sizeof name, "roi_heads.box_head.%lld",
-                     (long long)(options->num_convs + 1 + 2 * i));
+                     (long long)options->num_convs + 1 + 2 * i);
         else
-            snprintf(name, sizeof name, "roi_heads.box_head.fc%lld", (long long)(6 + i));
+            snprintf(name, sizeof name, "roi_heads.box_head.fc%lld", (long long)i + 6);
         build_linear(&head->linears[i], name, in, options->hidden, initial_uniform_fan_in(in),
                      parameters);
         in = options->hidden;

@@ -51,11 +51,13 @@ void rpn_forward(struct nn *nn, struct rpn *rpn, struct tensor *const levels[RPN
 // the pyramid makes this is the stride that detectron2 takes.
 struct proposal_level rpn_level(const struct rpn *rpn, const struct rpn_maps *maps, int i,
                                 int64_t height, int64_t width) {
+    int64_t stride_x = width / maps->logits[i]->w;
+    int64_t stride_y = height / maps->logits[i]->h;
     struct proposal_level level = {
         .logits = maps->logits[i],
         .deltas = maps->deltas[i],
-        .stride_x = (float)(width / maps->logits[i]->w),
-        .stride_y = (float)(height / maps->logits[i]->h),
+        .stride_x = (float)stride_x,
+        .stride_y = (float)stride_y,
     };
     const struct rpn_options *o = &rpn->options;
     anchor_cells(o->anchor_rule, o->anchor_sizes.items[i], o->anchor_ratios.items,

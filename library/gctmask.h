@@ -18,7 +18,8 @@
  * computes, with helpers as options say: detections of one model are made one after the other, in
  * the order of the calls, while images are decoded by the callers' threads side by side. A result
  * never depends on what else is computed. Results do not refer to their model. After fork(), only
- * the parent may use its models.
+ * the parent may use its models. Computing threads spin for a moment when they have nothing to do;
+ * where other programs run on the same processors, set OMP_WAIT_POLICY=passive before the start.
  *
  * Errors. A function that can fail returns a status and writes one sentence to message, a buffer
  * of the caller's of message_bytes bytes (GCTMASK_MESSAGE_BYTES hold any sentence; longer ones are

@@ -89,7 +89,7 @@ MUST_CHECK enum status dnn_run(struct onednn *dnn, struct dnn_primitive *primiti
                                const struct dnn_arguments *arguments, struct error *err);
 
 // c[m, n] = op(a) op(b) + (accumulate ? c : 0), all row-major; op transposes where asked, so that
-// op(a) is [m, k] and op(b) is [k, n].
+// op(a) is [m, k] and op(b) is [k, n]. The library may allocate memory for the panels it works on.
 MUST_CHECK enum status dnn_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                                 const float *a, const float *b, bool accumulate, float *c,
                                 struct error *err);

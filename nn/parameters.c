@@ -37,10 +37,10 @@ void parameters_init(struct parameters *parameters, struct arena *arena) {
 static bool grow(struct parameters *parameters) {
     if (parameters->count < parameters->capacity) return true;
     int64_t capacity = parameters->capacity ? 2 * parameters->capacity : 256;
-    struct parameter **items = arena_alloc(parameters->arena, capacity, sizeof *items);
+    const size_t bytes = sizeof(struct parameter *);
+    struct parameter **items = arena_alloc(parameters->arena, capacity, bytes);
     if (!items) return false;
-    if (parameters->count)
-        memcpy(items, parameters->items, (size_t)parameters->count * sizeof *items);
+    if (parameters->count) memcpy(items, parameters->items, (size_t)parameters->count * bytes);
     parameters->items = items;
     parameters->capacity = capacity;
     return true;

@@ -23,30 +23,39 @@ VECTORISED static void apply(const float *x, const float *scales, const float *s
     }
 }
 
+// What multiplies each channel of one image: the gate's factor and the norm's.
+static void make_factors(const float *scales, const struct frozen_norm *norm, int64_t c,
+                         float *factors) {
+    for (int64_t j = 0; j < c; j++) {
+        float scale = scales ? scales[j] : 1;
+        factors[j] = norm ? scale * frozen_norm_scale(norm, j) : scale;
+    }
+}
+
 void rows_apply(struct nn *nn, const struct tensor *x, const float *scales,
                 const struct frozen_norm *norm, const struct tensor *residual, bool relu,
                 struct tensor *y) {
     int64_t c = x->c;
     int64_t rows = x->h * x->w;
+    int64_t parts = rows_parts_of_image(x->n);
     float floor = relu ? 0 : -INFINITY;
-    float *factors = nn_scratch(nn, 2 * c);
-    if (!factors) return;
-    float *shifts = factors + c;
-    for (int64_t i = 0; i < x->n; i++) {
-        for (int64_t j = 0; j < c; j++) {
-            float gate = scales ? scales[i * c + j] : 1;
-            factors[j] = norm ? gate * frozen_norm_scale(norm, j) : gate;
-            shifts[j] = norm ? frozen_norm_shift(norm, j) : -0.0f; // changes nothing, not even -0
-        }
-#pragma omp parallel for schedule(static) if (rows * c > ROWS_WORTH_A_THREAD)
-        for (int64_t part = 0; part < ROWS_PARTS; part++) {
-            int64_t begin = piece(rows, part);
-            int64_t at = (i * rows + begin) * c;
-            apply(x->data + at, factors, shifts, residual ? residual->data + at : NULL, floor,
-                  piece(rows, part + 1) - begin, c, y->data + at);
-        }
+    float *shifts = nn_scratch(nn, (x->n + 1) * c);
+    if (!shifts) return;
+    float *factors = shifts + c;
+    for (int64_t j = 0; j < c; j++)
+        shifts[j] = norm ? frozen_norm_shift(norm, j) : -0.0f; // which leaves a -0 as it is
+    for (int64_t i = 0; i < x->n; i++)
+        make_factors(scales ? scales + i * c : NULL, norm, c, factors + i * c);
+#pragma omp parallel for schedule(static) if (x->n * rows * c > ROWS_WORTH_A_THREAD)
+    for (int64_t i = 0; i < x->n * parts; i++) {
+        int64_t image = i / parts;
+        int64_t begin = rows * (i % parts) / parts;
+        int64_t count = rows * (i % parts + 1) / parts - begin;
+        int64_t at = (image * rows + begin) * c;
+        apply(x->data + at, factors + image * c, shifts, residual ? residual->data + at : NULL,
+              floor, count, c, y->data + at);
     }
-    nn_scratch_free(nn, factors);
+    nn_scratch_free(nn, shifts);
 }
 
 VECTORISED static void scale(const float *x, const float *scales, int64_t rows, int64_t c,

@@ -105,6 +105,10 @@ void expect_status(enum status got, enum status expected, const struct error *er
            (int)expected, got != STATUS_OK && err ? err->message : "no error");
 }
 
+bool equal_bits(const void *a, const void *b, size_t bytes) {
+    return memcmp(a, b, bytes) == 0;
+}
+
 const char *shared_path(const char *name) {
     static char path[1024];
     snprintf(path, sizeof path, "%s/%s", SHARED_DIR, name);

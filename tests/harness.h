@@ -35,6 +35,9 @@ void expect_contains(const char *got, const char *part, const char *text, const 
 void expect_status(enum status got, enum status expected, const struct error *err, const char *text,
                    const char *file, int line);
 
+// Bit for bit, which says more about floats than == does: of zeros and NaNs.
+bool equal_bits(const void *a, const void *b, size_t bytes);
+
 // Ends the case as skipped, with a plain message; if all cases skip, CTest shows the test as such.
 __attribute__((noreturn)) void skip_case(const char *reason);
 __attribute__((noreturn)) void end_case(void);

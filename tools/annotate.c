@@ -207,7 +207,6 @@ static enum status annotate_one(struct annotation_run *run, int64_t index, struc
 static enum status annotate_all(struct annotation_run *run, struct error *err) {
     enum { SCRATCH_BLOCK_BYTES = 1 << 20 };
     enum status status = STATUS_OK;
-    interrupt_catch();
     progress_start(&run->progress, &run->invocation->log, run->files.count);
     for (int64_t i = 0; i < run->files.count && status == STATUS_OK; i++) {
         if (interrupt_code() != EXIT_CODE_DONE) break;
@@ -263,6 +262,7 @@ static enum status work(struct annotation_run *run, struct error *err) {
     const struct annotate_options *options = run->options;
     struct invocation *invocation = run->invocation;
     struct arena *arena = invocation->arena;
+    interrupt_catch();
     TRY(input_files_find(&run->files, invocation->operands, invocation->num_operands,
                          options->recursive, options->out, arena, err));
     if (run->files.count == 0) {

@@ -12,6 +12,7 @@
 
 struct search {
     struct input_files *files;
+    struct input_files folders; // that are searched, and those that wait
     bool recursive;
     bool has_out; // the folder of outputs is there already
     dev_t out_device;
@@ -19,9 +20,8 @@ struct search {
     struct arena *arena;
 };
 
-static enum status add(struct search *search, const char *path, const char *name,
+static enum status add(struct input_files *files, const char *path, const char *name,
                        struct error *err) {
-    struct input_files *files = search->files;
     TRY(array_reserve(&files->items, &files->capacity, files->count + 1, sizeof *files->items,
                       err));
     files->items[files->count++] = (struct input_file){path, name};
@@ -52,62 +52,47 @@ static enum status cannot_read(const char *path, struct error *err) {
     return error_set(err, STATUS_NO_INPUT, "%s: cannot read the folder: %s", path, strerror(errno));
 }
 
-// The names in a folder, so that it is closed before those in it are opened.
-static enum status list_folder(const char *path, struct input_files *names, struct arena *arena,
-                               struct error *err) {
-    DIR *folder = opendir(path);
-    if (!folder) return cannot_read(path, err);
-    enum status status = STATUS_OK;
-    errno = 0;
-    for (struct dirent *entry = readdir(folder); entry && status == STATUS_OK;
-         entry = readdir(folder)) {
-        if (entry->d_name[0] == '.') continue;
-        const char *name = arena_copy_text(arena, entry->d_name, (int64_t)strlen(entry->d_name));
-        status = name ? array_reserve(&names->items, &names->capacity, names->count + 1,
-                                      sizeof *names->items, err)
-                      : error_memory(err, "a file name", 0);
-        if (status == STATUS_OK) names->items[names->count++] = (struct input_file){NULL, name};
-        errno = 0;
-    }
-    if (status == STATUS_OK && errno != 0) status = cannot_read(path, err);
-    closedir(folder);
-    return status;
-}
-
-static enum status search_folder(struct search *search, const char *path, const char *name,
-                                 struct error *err);
-
-// A folder that may be searched, or something to be taken as a file.
-static bool is_folder(const char *path, struct stat *info) {
-    return stat(path, info) == 0 && S_ISDIR(info->st_mode);
-}
-
+// Something in a folder: one more file, one more folder to search, or nothing of interest.
 static enum status visit(struct search *search, const char *path, const char *name,
                          struct error *err) {
     struct stat info;
     struct stat link;
-    if (!is_folder(path, &info))
-        return is_image_name(name) ? add(search, path, name, err) : STATUS_OK;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return is_image_name(name) ? add(search->files, path, name, err) : STATUS_OK;
     bool is_link = lstat(path, &link) == 0 && S_ISLNK(link.st_mode);
     bool is_out =
         search->has_out && info.st_dev == search->out_device && info.st_ino == search->out_inode;
     if (!search->recursive || is_link || is_out) return STATUS_OK;
-    return search_folder(search, path, name, err);
+    return add(&search->folders, path, name, err);
 }
 
-static enum status search_folder(struct search *search, const char *path, const char *name,
-                                 struct error *err) {
-    struct input_files entries = {0};
-    enum status status = list_folder(path, &entries, search->arena, err);
-    for (int64_t i = 0; i < entries.count && status == STATUS_OK; i++) {
+static enum status visit_entries(struct search *search, DIR *folder, const char *path,
+                                 const char *name, struct error *err) {
+    errno = 0;
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
         const char *entry_path = "";
         const char *entry_name = "";
-        status = join(&entry_path, path, entries.items[i].name, search->arena, err);
-        if (status == STATUS_OK)
-            status = join(&entry_name, name, entries.items[i].name, search->arena, err);
-        if (status == STATUS_OK) status = visit(search, entry_path, entry_name, err);
+        if (entry->d_name[0] != '.') {
+            TRY(join(&entry_path, path, entry->d_name, search->arena, err));
+            TRY(join(&entry_name, name, entry->d_name, search->arena, err));
+            TRY(visit(search, entry_path, entry_name, err));
+        }
+        errno = 0;
     }
-    input_files_destroy(&entries);
+    return errno == 0 ? STATUS_OK : cannot_read(path, err);
+}
+
+// Searches a folder and those that are found in it, one after the other.
+static enum status search_folder(struct search *search, const char *path, struct error *err) {
+    enum status status = add(&search->folders, path, "", err);
+    for (int64_t i = 0; i < search->folders.count && status == STATUS_OK; i++) {
+        const struct input_file at = search->folders.items[i];
+        DIR *folder = opendir(at.path);
+        if (!folder) return cannot_read(at.path, err);
+        status = visit_entries(search, folder, at.path, at.name, err);
+        closedir(folder);
+    }
+    search->folders.count = 0;
     return status;
 }
 
@@ -117,9 +102,9 @@ static enum status take_operand(struct search *search, const char *path, struct 
     struct stat info;
     if (stat(path, &info) != 0)
         return error_set(err, STATUS_NO_INPUT, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode)) return search_folder(search, path, "", err);
+    if (S_ISDIR(info.st_mode)) return search_folder(search, path, err);
     const char *slash = strrchr(path, '/');
-    return add(search, path, slash ? slash + 1 : path, err);
+    return add(search->files, path, slash ? slash + 1 : path, err);
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -156,6 +141,7 @@ enum status input_files_find(struct input_files *files, const char *const *opera
     enum status status = STATUS_OK;
     for (int i = 0; i < num_operands && status == STATUS_OK; i++)
         status = take_operand(&search, operands[i], err);
+    input_files_destroy(&search.folders);
     if (status == STATUS_OK && files->count > 0)
         qsort(files->items, (size_t)files->count, sizeof *files->items, compare_names);
     if (status == STATUS_OK) status = refuse_duplicates(files, err);

@@ -102,8 +102,8 @@ enum status eval_map_classes(int64_t **result, const struct detector *detector,
     end_names(&missing);
     if (renamed.count > 0)
         log_message(log, LOG_WARNING,
-                    "%s has the model's classes under other names, known by id: %s", truth->path,
-                    renamed.text);
+                    "%s has classes of the model under other names, known by their ids: %s",
+                    truth->path, renamed.text);
     if (missing.count > 0)
         log_message(log, LOG_WARNING, "%s lacks classes of the model: %s; they do not count",
                     truth->path, missing.text);

@@ -131,7 +131,6 @@ static enum status detect_in(struct model_run *run, const struct coco_image *ima
 static enum status detect_in_all(struct model_run *run, struct error *err) {
     struct progress progress;
     enum status status = STATUS_OK;
-    interrupt_catch();
     progress_start(&progress, &run->invocation->log, run->num_wanted);
     for (int64_t i = 0; i < run->truth->num_images && status == STATUS_OK; i++) {
         struct arena arena;
@@ -154,6 +153,7 @@ static enum status detect_in_all(struct model_run *run, struct error *err) {
 static enum status detect(struct model_run *run, struct error *err) {
     const struct eval_options *options = run->options;
     const struct invocation *invocation = run->invocation;
+    interrupt_catch();
     TRY(choose_images(run, err));
     TRY(look_for_files(run, err));
     TRY(detector_open(&run->detector, options->weights, &options->overrides,

@@ -209,7 +209,7 @@ void cpu_deconv_backward(struct nn *nn, struct call *base) {
         positions_backward(&b, x->data + first * x->c, b.grad ? b.grad + first * x->c : NULL,
                            first == 0, count);
     }
-    if (b.gradient && !nn_failed(nn)) add_permuted(b.gradient, deconv);
+    if (!nn_failed(nn) && b.gradient && deconv->weight->grad) add_permuted(b.gradient, deconv);
     nn_scratch_free(nn, b.columns);
     nn_scratch_free(nn, b.gradient);
     nn_scratch_free(nn, b.weights);

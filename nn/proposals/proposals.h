@@ -33,8 +33,10 @@ static inline void anchor_at(const struct proposal_level *level, int64_t num_anc
                              float anchor[4]) {
     int64_t position = index / num_anchors;
     const float *cell = level->cells[index % num_anchors];
-    float x = (float)(position % level->logits->w) * level->stride_x;
-    float y = (float)(position / level->logits->w) * level->stride_y;
+    int64_t column = position % level->logits->w;
+    int64_t row = position / level->logits->w;
+    float x = (float)column * level->stride_x;
+    float y = (float)row * level->stride_y;
     anchor[0] = x + cell[0];
     anchor[1] = y + cell[1];
     anchor[2] = x + cell[2];

@@ -116,8 +116,10 @@ struct image noise_image(int32_t width, int32_t height, uint64_t seed, struct ar
             waves[c][i] = random_between(&random, 0.05, 0.6);
     for (int64_t i = 0; i < 3 * (int64_t)width * height; i++) {
         const double *w = waves[i % 3];
-        double x = (double)(i / 3 % width);
-        double y = (double)(i / 3 / width);
+        int64_t column = i / 3 % width;
+        int64_t row = i / 3 / width;
+        double x = (double)column;
+        double y = (double)row;
         double value = 128 + 60 * sin(w[0] * x + w[1] * y) * cos(w[2] * y - w[3] * x);
         image.pixels[i] = (uint8_t)(value + random_between(&random, -60, 60));
     }
@@ -129,8 +131,8 @@ bool same_detections(const struct detection_list *a, const struct detection_list
     for (int64_t i = 0; i < a->count; i++) {
         const struct detection *d = &a->items[i];
         const struct detection *e = &b->items[i];
-        if (memcmp(d->box, e->box, sizeof d->box) != 0) return false;
-        if (memcmp(&d->score, &e->score, sizeof d->score) != 0 || d->label != e->label)
+        if (!equal_bits(d->box, e->box, sizeof d->box)) return false;
+        if (!equal_bits(&d->score, &e->score, sizeof d->score) || d->label != e->label)
             return false;
         if (d->mask.num_runs != e->mask.num_runs) return false;
         size_t bytes = (size_t)d->mask.num_runs * sizeof *d->mask.runs;

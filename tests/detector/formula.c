@@ -37,7 +37,8 @@ static struct range weight_range(const struct parameter *p) {
         return (struct range){1, 0.2};
     }
     if (strstr(p->name, "conv5_mask")) return (struct range){0, sqrt(6.0 / (double)p->shape[0])};
-    double he = sqrt(6.0 / (double)(p->count / p->shape[0]));
+    int64_t fan_in = p->count / p->shape[0];
+    double he = sqrt(6.0 / (double)fan_in);
     for (size_t i = 0; i < sizeof gains / sizeof gains[0]; i++)
         if (strstr(p->name, gains[i].part)) return (struct range){0, gains[i].gain * he};
     return (struct range){0, he};

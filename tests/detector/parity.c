@@ -298,7 +298,7 @@ static void compare_gradients(struct parity *p, const struct parameters *paramet
     for (int64_t i = 0; i < f->num_gradients; i++) {
         const struct fixture_tensor *expected = &f->gradients[i];
         const struct parameter *got = parameters_find(parameters, expected->name);
-        double error = INFINITY;
+        double error = HUGE_VAL;
         if (got && got->grad)
             error =
                 fabs(norm_of(got->grad, got->count) - expected->norm) / fmax(expected->norm, 1e-20);

@@ -312,7 +312,7 @@ static void fine_tuning(void) {
     EXPECT(memcmp(p->data, q->data, (size_t)p->count * sizeof *p->data) == 0);
     p = parameters_find(parameters, "backbone.body.layer2.0.gct2.alpha");
     REQUIRE(p);
-    EXPECT_NEAR(p->data[0], 1, 0);
+    EXPECT_NEAR((double)p->data[0], 1, 0);
     p = parameters_find(parameters, "roi_heads.box_predictor.cls_score.weight");
     REQUIRE(p);
     EXPECT_INT(p->shape[0], 3);

@@ -34,7 +34,7 @@ static void configure(const char *const *settings) {
 
 static struct image random_image(int32_t width, int32_t height) {
     struct image image = {width, height, arena_alloc(&arena, 3 * (int64_t)width * height, 1)};
-    struct random random = random_stream((uint64_t)(width * 1000 + height), 1);
+    struct random random = random_stream((uint64_t)width * 1000 + (uint64_t)height, 1);
     REQUIRE(image.pixels != NULL);
     for (int64_t i = 0; i < 3 * (int64_t)width * height; i++)
         image.pixels[i] = (uint8_t)random_below(&random, 256);

@@ -43,7 +43,7 @@ static void expect_floats(const char *name, int num_dims, const int64_t *shape,
     float values[16] = {0};
     EXPECT_OK(state_tensor_to_float(item, values, &arena, &err), &err);
     for (int64_t i = 0; i < count; i++)
-        EXPECT_NEAR(values[i], (double)expected[i], 0);
+        EXPECT_NEAR((double)values[i], (double)expected[i], 0);
 }
 
 static void expect_checkpoint(void) {

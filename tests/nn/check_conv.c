@@ -310,7 +310,7 @@ void check_conv(const struct conv_case *c) {
     conv_problem_create(&problem, c);
     conv_problem_run(&problem);
     bool wanted = problem.conv.weight->grad || (problem.conv.bias && problem.conv.bias->grad) ||
-                  (c->gated && problem.gate.alpha->grad) || !(c->frozen & FREEZE_INPUT);
+                  (problem.gate.alpha && problem.gate.alpha->grad) || !(c->frozen & FREEZE_INPUT);
     for (int i = 0; i < problem.num_uses; i++) {
         struct conv_use *use = &problem.uses[i];
         conv_reference(&problem, use);

@@ -77,7 +77,7 @@ void expect_close(const float *got, const double *expected, int64_t count, doubl
     int64_t where = -1;
     for (int64_t i = 0; i < count; i++) {
         double error = fabs((double)got[i] - expected[i]) / scale;
-        if (isnan(error)) error = INFINITY;
+        if (isnan(error)) error = HUGE_VAL;
         if (error <= worst) continue;
         worst = error;
         where = i;

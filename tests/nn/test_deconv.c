@@ -97,7 +97,7 @@ static void check_backward(int64_t n, int64_t h, int64_t w, int64_t in, int64_t 
     REQUIRE(p.y_count <= 1 << 16);
     for (int use = 0; use < 2; use++) {
         struct tensor *y = deconv_forward(p.nn, &p.deconv, p.x, relu);
-        fill(seeds[use], p.y_count, (uint64_t)(10 + use), -1, 1);
+        fill(seeds[use], p.y_count, 10 + (uint64_t)use, -1, 1);
         for (int64_t i = 0; i < p.y_count; i++)
             p.seeds[i] += (double)seeds[use][i];
         seed_gradient(p.nn, y, seeds[use]);

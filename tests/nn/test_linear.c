@@ -106,7 +106,7 @@ static void check_backward(int64_t n, int64_t h, int64_t w, int64_t c, int64_t o
     REQUIRE(n * out <= 4096);
     for (int use = 0; use < 2; use++) {
         struct tensor *y = linear_forward(p.nn, &p.linear, p.x, relu);
-        fill(seeds[use], n * out, (uint64_t)(10 + use), -1, 1);
+        fill(seeds[use], n * out, 10 + (uint64_t)use, -1, 1);
         for (int64_t i = 0; i < n * out; i++)
             p.seeds[i] += (double)seeds[use][i];
         seed_gradient(p.nn, y, seeds[use]);
@@ -180,12 +180,12 @@ static void rows_are_independent(void) {
         memcpy(p.x->data + row * in, p.x->data, (size_t)in * sizeof(float));
     struct tensor *all = linear_forward(p.nn, &p.linear, p.x, true);
     for (int64_t row = 0; row < ROWS; row += 2)
-        EXPECT(memcmp(all->data + row * OUT, all->data, OUT * sizeof(float)) == 0);
+        EXPECT(equal_bits(all->data + row * OUT, all->data, OUT * sizeof(float)));
     for (int64_t row = 1; row < ROWS; row += 20) {
         struct tensor *x = nn_tensor(p.nn, 1, 3, 3, 11);
         memcpy(x->data, p.x->data + row * in, (size_t)in * sizeof(float));
         struct tensor *y = linear_forward(p.nn, &p.linear, x, true);
-        EXPECT(memcmp(all->data + row * OUT, y->data, OUT * sizeof(float)) == 0);
+        EXPECT(equal_bits(all->data + row * OUT, y->data, OUT * sizeof(float)));
     }
 }
 

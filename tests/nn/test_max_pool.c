@@ -24,7 +24,7 @@ static struct tensor *pool(struct nn *nn, const struct shape *s, struct tensor *
 static int64_t reference(const struct shape *s, const struct tensor *x, int64_t image, int64_t oy,
                          int64_t ox, int64_t j, double *best) {
     int64_t where = -1;
-    *best = -INFINITY;
+    *best = -HUGE_VAL;
     for (int64_t k = 0; k < s->kernel * s->kernel; k++) {
         int64_t row = oy * s->stride - s->padding + k / s->kernel;
         int64_t column = ox * s->stride - s->padding + k % s->kernel;
@@ -99,7 +99,7 @@ static void by_hand(void) {
     seed_gradient(nn, y, (const float[]){1, 2, 3, 4});
     nn_backward(nn);
     static const float GRADS[] = {0, 1, 2, 0, 0, 0, 0, 0, 3, 0, 0, 4, 0, 0, 0, 0};
-    EXPECT(memcmp(x->grad, GRADS, sizeof GRADS) == 0);
+    EXPECT(equal_bits(x->grad, GRADS, sizeof GRADS));
 }
 
 // Padding never wins, even against -infinity; a NaN always does.

@@ -136,10 +136,10 @@ static void values_follow_from_the_name(void) {
     a = add("a", PARAMETER_WEIGHT, 8, initial);
     allocate(true);
     parameters_initialise(&parameters, 5);
-    EXPECT(memcmp(first, a->data, sizeof first) == 0);
-    EXPECT(memcmp(first, b->data, sizeof first) != 0);
+    EXPECT(equal_bits(first, a->data, sizeof first));
+    EXPECT(!equal_bits(first, b->data, sizeof first));
     parameters_initialise(&parameters, 6);
-    EXPECT(memcmp(first, a->data, sizeof first) != 0);
+    EXPECT(!equal_bits(first, a->data, sizeof first));
     arena_destroy(&arena);
 }
 

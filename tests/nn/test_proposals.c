@@ -33,10 +33,11 @@ static void begin(struct problem *p, int64_t num_images, int num_levels, int32_t
         p->extents[i] = (struct extent){height - 5 * i, width - 9 * i};
     for (int i = 0; i < num_levels; i++) {
         int64_t stride = 8 << i;
+        int64_t quarter = stride / 4;
         int64_t h = (height + stride - 1) / stride;
         int64_t w = (width + stride - 1) / stride;
         struct proposal_level *level = &p->proposals.levels[i];
-        uint64_t seed = (uint64_t)(10 * i + num_levels);
+        uint64_t seed = 10 * (uint64_t)i + (uint64_t)num_levels;
         level->logits = filled_tensor(p->nn, num_images, h, w, NUM_ANCHORS, seed, -5, 5, false);
         level->deltas =
             filled_tensor(p->nn, num_images, h, w, 4 * NUM_ANCHORS, seed + 1, -1, 1, false);
@@ -46,7 +47,7 @@ static void begin(struct problem *p, int64_t num_images, int num_levels, int32_t
         for (int a = 0; a < NUM_ANCHORS; a++)
             for (int corner = 0; corner < 4; corner++)
                 level->cells[a][corner] =
-                    (corner < 2 ? -1.0f : 1.0f) * halves[a][corner % 2] * (float)(stride / 4);
+                    (corner < 2 ? -1.0f : 1.0f) * halves[a][corner % 2] * (float)quarter;
     }
 }
 
@@ -65,8 +66,10 @@ static int64_t level_candidates(const struct problem *p, int index, int64_t imag
     for (int64_t i = 0; i < count; i++) {
         struct candidate one = of_level[i];
         int64_t position = one.index / NUM_ANCHORS;
-        const double shift[2] = {(double)(position % level->logits->w) * (double)level->stride_x,
-                                 (double)(position / level->logits->w) * (double)level->stride_y};
+        int64_t column = position % level->logits->w;
+        int64_t row = position / level->logits->w;
+        const double shift[2] = {(double)column * (double)level->stride_x,
+                                 (double)row * (double)level->stride_y};
         double anchor[4];
         for (int corner = 0; corner < 4; corner++)
             anchor[corner] =

@@ -375,16 +375,12 @@ static void start(const struct conv_case *c) {
     expected = got;
 }
 
-static bool same_bits_of(const float *a, const float *b, size_t bytes) {
-    return memcmp(a, b, bytes) == 0;
-}
-
 static bool same(void) {
-    return same_bits_of(got.y, expected.y, sizeof got.y) &&
-           same_bits_of(got.gradient, expected.gradient, sizeof got.gradient);
+    return equal_bits(got.y, expected.y, sizeof got.y) &&
+           equal_bits(got.gradient, expected.gradient, sizeof got.gradient);
 }
 
-static void check_bits(const struct conv_case *c) {
+static void check_repeatable(const struct conv_case *c) {
     start(c);
     for (int threads = 1; threads <= 3; threads++) {
         problem.nn->num_threads = threads;
@@ -399,14 +395,15 @@ static void check_bits(const struct conv_case *c) {
     EXPECT(run_step(&problem, NN_INFERENCE, 0, c->n, &got) == STATUS_OK && same());
 }
 
-static void same_bits(void) {
-    check_bits(&(struct conv_case){"map", 3, 11, 12, 32, 48, 3, 1, 1, .norm = true, .relu = true});
-    check_bits(&(struct conv_case){"blocks", 2, 21, 41, 32, 32, 3, 1, 1, .gated = true});
+static void repeatable(void) {
+    check_repeatable(
+        &(struct conv_case){"map", 3, 11, 12, 32, 48, 3, 1, 1, .norm = true, .relu = true});
+    check_repeatable(&(struct conv_case){"blocks", 2, 21, 41, 32, 32, 3, 1, 1, .gated = true});
     for (int64_t n = 1; n <= 9; n += 4) {
-        check_bits(&(struct conv_case){"14 x 14", n, 14, 14, 32, 48, 3, 1, 1, .gated = true,
-                                       .relu = true, .images_at_once = 8});
-        check_bits(&(struct conv_case){"7 x 7", n, 7, 7, 48, 32, 3, 1, 1, .bias = true,
-                                       .images_at_once = 8});
+        check_repeatable(&(struct conv_case){"14 x 14", n, 14, 14, 32, 48, 3, 1, 1, .gated = true,
+                                             .relu = true, .images_at_once = 8});
+        check_repeatable(&(struct conv_case){"7 x 7", n, 7, 7, 48, 32, 3, 1, 1, .bias = true,
+                                             .images_at_once = 8});
     }
 }
 
@@ -441,13 +438,15 @@ static void changed_weights(void) {
 // Memory may end anywhere: then the step fails, and the next one, with more, is right.
 static void little_memory(void) {
     enum { LIMITS = 60 };
-    start(&(struct conv_case){"memory", 2, 12, 13, 32, 32, 3, 1, 1, .norm = true, .relu = true});
-    struct heap *heap = &problem.nn->heap;
-    int64_t whole = heap->capacity, peak = heap->peak_bytes;
+    const struct conv_case c = {"memory", 2, 12, 13, 32, 32, 3, 1, 1, .norm = true, .relu = true};
+    start(&c);
+    int64_t peak = problem.nn->heap.peak_bytes;
     int num_failed = 0;
     for (int i = 0; i <= LIMITS; i++) {
+        conv_problem_create(&problem, &c); // there are no packed weights
+        struct heap *heap = &problem.nn->heap;
+        int64_t whole = heap->capacity;
         heap->capacity = peak * i / LIMITS / HEAP_ALIGNMENT * HEAP_ALIGNMENT;
-        parameters_changed(fresh_parameters()); // packed weights are made anew
         enum status status = run_all();
         EXPECT(status == STATUS_MEMORY || (status == STATUS_OK && same()));
         num_failed += status != STATUS_OK;
@@ -458,7 +457,7 @@ static void little_memory(void) {
     // The same for the memory of packed weights.
     num_failed = 0;
     for (int64_t limit = 1 << 10; limit <= 1 << 20; limit += limit / 2) {
-        conv_problem_create(&problem, &problem.c);
+        conv_problem_create(&problem, &c);
         arena_init(&problem.nn->model, 1024, limit); // still empty
         enum status status = run_all();
         EXPECT(status == STATUS_MEMORY || (status == STATUS_OK && same()));
@@ -479,7 +478,7 @@ int main(int argc, char **argv) {
                          {"rois", rois},
                          {"gates", gates},
                          {"direct convolution", direct_convolution},
-                         {"same bits", same_bits},
+                         {"same bits", repeatable},
                          {"changed weights", changed_weights},
                          {"little memory", little_memory},
                          {0},

@@ -43,8 +43,7 @@ static void help(void) {
         {"gctmask --help", 0, "Usage: gctmask COMMAND [OPTION...] [OPERAND...]\n", NULL},
         {"gctmask -h", 0, "  eval         score detections against annotations\n", NULL},
         {"gctmask help", 0, "Commands:\n", NULL},
-        {"gctmask eval --help", 0, "Usage: gctmask eval --ann FILE --results FILE [OPTION...]\n",
-         NULL},
+        {"gctmask eval --help", 0, "Usage: gctmask eval --ann FILE [OPTION...]\n", NULL},
         {"gctmask eval --help", 0, "\n  --iou LIST ", NULL},
         {"gctmask eval -h", 0, "\nCommon options:\n  --threads N            threads", NULL},
         {"gctmask eval --worst 5 --help --nonsense", 0, "\nExamples:\n  gctmask eval --ann ", NULL},
@@ -94,7 +93,7 @@ static void wrong_values(void) {
     expect_all((struct expectation[]){
         {"gctmask eval --ann", 64, NULL, "eval: --ann: its value FILE is missing"},
         {"gctmask eval --ann --results x", 64, NULL, "eval: --ann: its value FILE is missing"},
-        {"gctmask eval --ann x", 64, NULL, "eval: --results FILE is required"},
+        {"gctmask eval --ann x", 64, NULL, "eval: --results FILE or --weights FILE is required"},
         {"gctmask eval --threads -1", 64, NULL,
          "eval: --threads: -1 is not a whole number from 0 to 1024"},
         {"gctmask eval --threads=", 64, NULL, "--threads: \"\" is not a whole number"},

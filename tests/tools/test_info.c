@@ -10,7 +10,7 @@ static void table(void) {
     EXPECT_INT(run_program("gctmask info " CONFIGS "r50_bn_gct_2fc_90k.json"), 0);
     EXPECT_CONTAINS(program_output, "backbone.body.layer4.2.conv3  ");
     EXPECT_CONTAINS(program_output, " 1x25x34x2048 ");
-    EXPECT_CONTAINS(program_output, "\ntotal        44,415,166     226.807\n");
+    EXPECT_CONTAINS(program_output, "\ntotal        44,415,166     225.201\n");
     EXPECT_CONTAINS(program_output, "for 1 x 800 x 1088 (images x height x width)");
     EXPECT_TEXT(program_errors, "");
 }
