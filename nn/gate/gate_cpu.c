@@ -64,18 +64,35 @@ static struct normaliser normaliser_of(const struct gate *gate, const float *sum
     return (struct normaliser){(float)mean, (float)sqrt(variance / count + epsilon)};
 }
 
+// One image's gates. The activation is a constant where it is called, so that the loop has no
+// choices left and is vectorised.
+static inline void open_gates(const struct gate *gate, enum gate_activation activation,
+                              struct normaliser normaliser, const float *restrict sums,
+                              float *restrict gates) {
+    const float *restrict alpha = gate->alpha->data;
+    const float *restrict beta = gate->beta->data;
+    const float *restrict gamma = gate->gamma->data;
+    for (int64_t j = 0; j < gate->channels; j++) {
+        float t = (alpha[j] * embedding_of(gate, sums[j]) - normaliser.mean) / normaliser.radius;
+        gates[j] = gate_open(activation, gamma[j] * t + beta[j]);
+    }
+}
+
+VECTORISED static void open_tanh_gates(const struct gate *gate, struct normaliser normaliser,
+                                       const float *sums, float *gates) {
+    open_gates(gate, GATE_ONE_PLUS_TANH, normaliser, sums, gates);
+}
+
 void gate_compute(const struct gate *gate, const float *embeddings, int64_t n, float *gates) {
     int64_t c = gate->channels;
 #pragma omp parallel for schedule(static) if (n * c > GATES_WORTH_A_THREAD)
     for (int64_t i = 0; i < n; i++) {
         const float *sums = embeddings + i * c;
         struct normaliser normaliser = normaliser_of(gate, sums);
-        for (int64_t j = 0; j < c; j++) {
-            float s = gate->alpha->data[j] * embedding_of(gate, sums[j]);
-            float t = (s - normaliser.mean) / normaliser.radius;
-            gates[i * c + j] =
-                gate_open(gate->activation, gate->gamma->data[j] * t + gate->beta->data[j]);
-        }
+        if (gate->activation == GATE_ONE_PLUS_TANH)
+            open_tanh_gates(gate, normaliser, sums, gates + i * c);
+        else
+            open_gates(gate, gate->activation, normaliser, sums, gates + i * c);
     }
 }
 
