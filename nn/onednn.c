@@ -257,7 +257,7 @@ static uint64_t hash_key(const struct key *key) {
 
 static struct dnn_primitive *find_primitive(struct onednn *dnn, const struct key *key) {
     struct dnn_primitive *p = dnn->buckets[hash_key(key) % NUM_BUCKETS];
-    while (p && memcmp(&p->key, key, sizeof *key) != 0)
+    while (p && memcmp((const void *)&p->key, (const void *)key, sizeof *key) != 0)
         p = p->next;
     if (p) p->last_use = ++dnn->uses;
     return p;

@@ -259,38 +259,6 @@ static void rois(void) {
     });
 }
 
-// Through gates, and gradients of all parameters, by differences of the reference.
-static void gates(void) {
-    for (int e = GATE_EMBEDDING_L2; e <= GATE_EMBEDDING_LINF; e++) {
-        struct conv_case c = {.name = "gated map",
-                              .n = 2,
-                              .h = 8,
-                              .w = 16,
-                              .in = 32,
-                              .out = 32,
-                              .kernel = 3,
-                              .stride = 1,
-                              .padding = 1,
-                              .relu = true,
-                              .norm = e == GATE_EMBEDDING_L2,
-                              .bias = e == GATE_EMBEDDING_L1,
-                              .gated = true,
-                              .embedding = (enum gate_embedding)e,
-                              .activation = (enum gate_activation)e};
-        check_conv(&c);
-        c.name = "gated RoIs";
-        c.n = 9;
-        c.h = c.w = 3;
-        c.images_at_once = 8;
-        c.residual = OTHER_TENSOR;
-        check_conv(&c);
-    }
-    check_conv(&(struct conv_case){"frozen", 1, 8, 16, 32, 32, 3, 1, 1, .bias = true, .gated = true,
-                                   .frozen = FREEZE_WEIGHT | FREEZE_BIAS | FREEZE_GATE});
-    check_conv(&(struct conv_case){"its own shortcut", 9, 3, 3, 32, 32, 3, 1, 1, .relu = true,
-                                   .gated = true, .residual = ITSELF, .images_at_once = 8});
-}
-
 // ---- Against the direct convolution ----
 
 static void check_direct(const struct conv_case *c) {
@@ -314,9 +282,30 @@ static void check_direct(const struct conv_case *c) {
 
 static void direct_convolution(void) {
     check_direct(&(struct conv_case){"256 channels", 1, 25, 27, 256, 256, 3, 1, 1, .bias = true});
+    check_direct(&(struct conv_case){"32 channels", 2, 40, 53, 32, 48, 3, 1, 1, .norm = true});
+    check_direct(
+        &(struct conv_case){"RoIs", 9, 7, 7, 256, 64, 3, 1, 1, .relu = true, .images_at_once = 8});
+}
+
+// ---- Gates ----
+
+// Through gates, and gradients of all parameters, by differences of the reference: few and small,
+// for each difference is a convolution.
+static void gates(void) {
+    check_conv(&(struct conv_case){"gated map", 1, 8, 16, 32, 32, 3, 1, 1, .norm = true,
+                                   .relu = true, .gated = true});
+    check_conv(&(struct conv_case){"gated RoIs", 9, 3, 3, 32, 32, 3, 1, 1, .bias = true,
+                                   .relu = true, .gated = true, .embedding = GATE_EMBEDDING_L1,
+                                   .activation = GATE_SIGMOID, .images_at_once = 8});
+    check_conv(&(struct conv_case){"its own shortcut", 3, 3, 3, 32, 32, 3, 1, 1, .relu = true,
+                                   .gated = true, .embedding = GATE_EMBEDDING_LINF,
+                                   .residual = ITSELF, .images_at_once = 8});
+    check_conv(&(struct conv_case){"frozen", 3, 3, 3, 32, 32, 3, 1, 1, .bias = true, .gated = true,
+                                   .residual = OTHER_TENSOR, .images_at_once = 8,
+                                   .frozen = FREEZE_WEIGHT | FREEZE_BIAS | FREEZE_GATE});
     check_direct(&(struct conv_case){"gated", 2, 40, 41, 64, 96, 3, 1, 1, .norm = true,
                                      .relu = true, .gated = true});
-    check_direct(&(struct conv_case){"RoIs", 5, 14, 14, 256, 256, 3, 1, 1, .gated = true,
+    check_direct(&(struct conv_case){"gated RoIs", 5, 14, 14, 256, 256, 3, 1, 1, .gated = true,
                                      .images_at_once = 8, .residual = OTHER_TENSOR});
 }
 
