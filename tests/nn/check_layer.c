@@ -69,7 +69,7 @@ static struct outcome run(struct nn *nn, const struct layer_check *check,
     nn->num_threads = setting->num_threads;
     nn_begin(nn, NN_TRAINING);
     parameters_clear_gradients(fresh_parameters());
-    float *grads[LAYER_MAX_PARAMETERS];
+    float *grads[LAYER_MAX_PARAMETERS] = {NULL};
     struct outcome o = {0};
     if (setting->parameters_frozen) freeze(check, grads);
     struct tensor *x = filled_images(nn, check, setting, 1, check->low, check->high);
@@ -92,6 +92,7 @@ static struct outcome run(struct nn *nn, const struct layer_check *check,
     int64_t used = nn->heap.used_bytes;
     for (int i = 0; i < setting->readers; i++)
         y[i] = check->forward(nn, check->layer, x, residual, setting->relu);
+    REQUIRE(y[0] != NULL);
     o.y = copy_of(y[0]->data, count);
     backward(nn, y, seeds, setting->readers);
     used += buffer_bytes(x->grad, count) + buffer_bytes(x->embedding, x->n * x->c);
