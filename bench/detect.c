@@ -22,15 +22,14 @@ enum phase {
     PHASE_RPN,
     PHASE_PROPOSALS,
     PHASE_BOX_POOL,
-    PHASE_BOX_HEAD,
-    PHASE_DETECTIONS,
+    PHASE_BOX_HEAD, // with the choice of detections
     PHASE_MASKS,
     PHASE_TOTAL, // detect_images, which does all of these and pastes
     NUM_PHASES,
 };
 
-static const char *const NAMES[] = {"preprocess", "body",     "fpn",        "rpn head", "proposals",
-                                    "box pool",   "box head", "detections", "masks",    "total"};
+static const char *const NAMES[] = {"preprocess", "body",     "fpn",   "rpn head", "proposals",
+                                    "box pool",   "box head", "masks", "total"};
 
 struct bench {
     bool gct, direct, json;
@@ -120,7 +119,6 @@ static enum status run_phases(struct bench *b, int round, struct error *err) {
     // The pooling was done twice: what it took is taken off again.
     END_PHASE(PHASE_BOX_HEAD);
     b->times[PHASE_BOX_HEAD][round] -= b->times[PHASE_BOX_POOL][round];
-    b->times[PHASE_DETECTIONS][round] = 0;
     b->phase = PHASE_MASKS;
     mask_rcnn_masks(nn, &b->model, &features, &found);
     END_PHASE(PHASE_MASKS);

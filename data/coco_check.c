@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "data/coco_check_internal.h"
 
 // ---- Records, one by one, by several threads ----
@@ -104,18 +105,8 @@ static enum status check_records(struct coco_report *report, const struct coco_s
 
 // ---- Records against one another ----
 
-// FNV-1a (Fowler, Noll, Vo), continued from hash.
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) {
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
-    return hash;
-}
-
-static const uint64_t hash_start = UINT64_C(0xCBF29CE484222325);
-
 static int64_t name_hash(const char *name) {
-    return (int64_t)hash_bytes(hash_start, name, strlen(name));
+    return (int64_t)hash_bytes(HASH_START, name, strlen(name));
 }
 
 // Names are found by their hash; that two different ones share one would only hide a duplicate.
@@ -168,7 +159,7 @@ static bool same_object(const struct coco_annotation *a, const struct coco_annot
 }
 
 static int64_t object_hash(const struct coco_annotation *a) {
-    uint64_t hash = hash_bytes(hash_start, &a->image_id, sizeof a->image_id);
+    uint64_t hash = hash_bytes(HASH_START, &a->image_id, sizeof a->image_id);
     hash = hash_bytes(hash, &a->category_id, sizeof a->category_id);
     return (int64_t)hash_bytes(hash, &a->box, sizeof a->box);
 }

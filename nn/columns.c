@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "nn/rows.h"
 #include "nn/vectorised.h"
 
 enum {
@@ -10,7 +11,6 @@ enum {
     MAX_PARTS = 64,
     FEW_CHANNELS = 16, // below, positions are taken side by side
     LANES = 16,
-    WORTH_A_THREAD = 16 * 1024, // floats: less is done by one
 };
 
 // One function for each kind: acc[j] over rows, one row after another, so that memory is read as
@@ -87,7 +87,7 @@ void columns_reduce(struct nn *nn, enum columns_sum kind, const float *x, const 
     if (num_parts > MAX_PARTS) num_parts = MAX_PARTS;
     float *parts = nn_scratch(nn, n * num_parts * c);
     if (!parts) return;
-#pragma omp parallel for schedule(static) if (n * rows * c > WORTH_A_THREAD)
+#pragma omp parallel for schedule(static) if (n * rows * c > ROWS_WORTH_A_THREAD)
     for (int64_t i = 0; i < n * num_parts; i++) {
         int64_t image = i / num_parts;
         int64_t part = i % num_parts;
@@ -96,7 +96,7 @@ void columns_reduce(struct nn *nn, enum columns_sum kind, const float *x, const 
         int64_t at = (image * rows + begin) * c;
         reduce_part(kind, x + at, y + at, end - begin, c, parts + i * c);
     }
-#pragma omp parallel for schedule(static) if (n * num_parts * c > WORTH_A_THREAD)
+#pragma omp parallel for schedule(static) if (n * num_parts * c > ROWS_WORTH_A_THREAD)
     for (int64_t image = 0; image < n; image++)
         combine_parts(kind, parts + image * num_parts * c, num_parts, c, out + image * c);
     nn_scratch_free(nn, parts);

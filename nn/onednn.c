@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "nn/onednn_descriptors.h"
 #include "nn/vectorised.h"
 
@@ -248,10 +249,7 @@ void dnn_scale_inputs(const struct dnn_layout *layout, const float *packed, cons
 // ---- Primitives ----
 
 static uint64_t hash_key(const struct key *key) {
-    const unsigned char *bytes = (const unsigned char *)key;
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < sizeof *key; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001B3u;
+    uint64_t hash = hash_bytes(HASH_START, key, sizeof *key);
     return hash ^ hash >> 32;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/random.h"
 
 enum { NAME_BYTES = 256, ALIGNMENT_FLOATS = 16 };
@@ -115,15 +116,8 @@ enum status parameters_allocate(struct parameters *parameters, bool with_gradien
     return STATUS_OK;
 }
 
-static uint64_t hash_name(const char *name) {
-    uint64_t hash = 0xCBF29CE484222325u; // FNV-1a
-    for (const char *at = name; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * 0x100000001B3u;
-    return hash;
-}
-
 static void initialise(struct parameter *p, uint64_t seed) {
-    struct random random = random_stream(seed, hash_name(p->name));
+    struct random random = random_stream(seed, hash_bytes(HASH_START, p->name, strlen(p->name)));
     double scale = p->initial.scale;
     for (int64_t i = 0; i < p->count; i++) {
         double value = scale;
