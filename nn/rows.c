@@ -1,7 +1,5 @@
 #include "nn/rows.h"
 
-#include <string.h>
-
 #include "nn/columns.h"
 #include "nn/vectorised.h"
 
@@ -32,30 +30,49 @@ static void make_factors(const float *scales, const struct frozen_norm *norm, in
     }
 }
 
-void rows_apply(struct nn *nn, const struct tensor *x, const float *scales,
-                const struct frozen_norm *norm, const struct tensor *residual, bool relu,
-                struct tensor *y) {
-    int64_t c = x->c;
+bool rows_pass_begin(struct nn *nn, struct rows_pass *pass) {
+    int64_t c = pass->x->c;
+    pass->shifts = nn_scratch(nn, c);
+    pass->factors = nn_scratch(nn, pass->x->n * c);
+    if (nn_failed(nn)) return false;
+    for (int64_t j = 0; j < c; j++)
+        pass->shifts[j] = pass->norm ? frozen_norm_shift(pass->norm, j) : -0.0f; // keeps a -0
+    return true;
+}
+
+void rows_pass_factors(const struct rows_pass *pass, int64_t image) {
+    int64_t c = pass->x->c;
+    make_factors(pass->scales ? pass->scales + image * c : NULL, pass->norm, c,
+                 pass->factors + image * c);
+}
+
+void rows_pass_apply(const struct rows_pass *pass, int64_t image, int64_t begin, int64_t count) {
+    int64_t c = pass->x->c;
+    int64_t at = (image * pass->x->h * pass->x->w + begin) * c;
+    apply(pass->x->data + at, pass->factors + image * c, pass->shifts,
+          pass->residual ? pass->residual->data + at : NULL, pass->relu ? 0 : -INFINITY, count, c,
+          pass->y->data + at);
+}
+
+void rows_pass_end(struct nn *nn, struct rows_pass *pass) {
+    nn_scratch_free(nn, pass->factors);
+    nn_scratch_free(nn, pass->shifts);
+}
+
+void rows_apply(struct nn *nn, struct rows_pass *pass) {
+    const struct tensor *x = pass->x;
     int64_t rows = x->h * x->w;
     int64_t parts = rows_parts_of_image(x->n);
-    float floor = relu ? 0 : -INFINITY;
-    float *shifts = nn_scratch(nn, (x->n + 1) * c);
-    if (!shifts) return;
-    float *factors = shifts + c;
-    for (int64_t j = 0; j < c; j++)
-        shifts[j] = norm ? frozen_norm_shift(norm, j) : -0.0f; // which leaves a -0 as it is
+    if (!rows_pass_begin(nn, pass)) return;
     for (int64_t i = 0; i < x->n; i++)
-        make_factors(scales ? scales + i * c : NULL, norm, c, factors + i * c);
-#pragma omp parallel for schedule(static) if (x->n * rows * c > ROWS_WORTH_A_THREAD)
+        rows_pass_factors(pass, i);
+#pragma omp parallel for schedule(static) if (x->n * rows * x->c > ROWS_WORTH_A_THREAD)
     for (int64_t i = 0; i < x->n * parts; i++) {
-        int64_t image = i / parts;
         int64_t begin = rows * (i % parts) / parts;
-        int64_t count = rows * (i % parts + 1) / parts - begin;
-        int64_t at = (image * rows + begin) * c;
-        apply(x->data + at, factors + image * c, shifts, residual ? residual->data + at : NULL,
-              floor, count, c, y->data + at);
+        int64_t end = rows * (i % parts + 1) / parts;
+        rows_pass_apply(pass, i / parts, begin, end - begin);
     }
-    nn_scratch_free(nn, shifts);
+    rows_pass_end(nn, pass);
 }
 
 VECTORISED static void scale(const float *x, const float *scales, int64_t rows, int64_t c,
@@ -134,12 +151,8 @@ void rows_norm_gradient(const float *grad, const struct frozen_norm *norm, int64
     for (int64_t part = 0; part < ROWS_PARTS; part++) {
         int64_t begin = piece(rows, part);
         int64_t count = piece(rows, part + 1) - begin;
-        int64_t at = begin * c;
-        if (norm)
-            norm_scale(grad + at, norm->weight->data, norm->variance->data, norm->epsilon, count, c,
-                       target + at);
-        else
-            memcpy(target + at, grad + at, (size_t)(count * c) * sizeof *target);
+        norm_scale(grad + begin * c, norm->weight->data, norm->variance->data, norm->epsilon, count,
+                   c, target + begin * c);
     }
 }
 

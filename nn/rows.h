@@ -16,10 +16,26 @@ static inline int64_t rows_parts_of_image(int64_t n) {
 }
 
 // y = relu(norm(x scales) + residual). scales is [n, c], one factor for each channel of each image;
-// it, norm and residual may be NULL.
-void rows_apply(struct nn *nn, const struct tensor *x, const float *scales,
-                const struct frozen_norm *norm, const struct tensor *residual, bool relu,
-                struct tensor *y);
+// it, norm and residual may be NULL. y is of x's shape and may be x.
+struct rows_pass {
+    const struct tensor *x;
+    const float *scales;
+    const struct frozen_norm *norm;
+    const struct tensor *residual;
+    bool relu;
+    struct tensor *y;
+    float *shifts, *factors; // of rows_pass_begin
+};
+
+void rows_apply(struct nn *nn, struct rows_pass *pass);
+
+// The same piece by piece, for those who do more with an image while it is in a thread's cache.
+// Begin gives false after a failure; an image's factors are made once its scales are known, then
+// count rows from begin on are computed.
+bool rows_pass_begin(struct nn *nn, struct rows_pass *pass);
+void rows_pass_factors(const struct rows_pass *pass, int64_t image);
+void rows_pass_apply(const struct rows_pass *pass, int64_t image, int64_t begin, int64_t count);
+void rows_pass_end(struct nn *nn, struct rows_pass *pass);
 
 // out = (add ? out : 0) + x scales, for [rows, c] and scales [c]; one thread.
 void rows_scale(const float *x, const float *scales, int64_t rows, int64_t c, bool add, float *out);
@@ -34,7 +50,7 @@ void rows_add(const float *x, int64_t count, float *out);
 // With relu: out->grad = 0 where out->data is 0. Without, nothing.
 void rows_relu_gradient(struct tensor *out, bool relu);
 
-// target = grad times the norm's scale; a copy if norm is NULL.
+// target = grad times the norm's scale.
 void rows_norm_gradient(const float *grad, const struct frozen_norm *norm, int64_t rows, int64_t c,
                         float *target);
 

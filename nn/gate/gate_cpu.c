@@ -9,14 +9,18 @@
 #include "nn/rows.h"
 #include "nn/vectorised.h"
 
-enum { GATES_WORTH_A_THREAD = 1024 }; // each costs a tanh
+enum {
+    GATES_WORTH_A_THREAD = 1024, // each costs a tanh
+    LANES = 16,                  // sums that run side by side, for vector instructions
+};
+
+static const enum columns_sum SUMS[] = {
+    [GATE_EMBEDDING_L2] = COLUMNS_SUM_SQUARES,
+    [GATE_EMBEDDING_L1] = COLUMNS_SUM_ABS,
+    [GATE_EMBEDDING_LINF] = COLUMNS_MAX_ABS,
+};
 
 void gate_embed(struct nn *nn, const struct gate *gate, struct tensor *x) {
-    static const enum columns_sum SUMS[] = {
-        [GATE_EMBEDDING_L2] = COLUMNS_SUM_SQUARES,
-        [GATE_EMBEDDING_L1] = COLUMNS_SUM_ABS,
-        [GATE_EMBEDDING_LINF] = COLUMNS_MAX_ABS,
-    };
     if (x->embedding) {
         CHECK(x->embedding_kind == (int)gate->embedding);
         return;
@@ -32,6 +36,36 @@ static inline float embedding_of(const struct gate *gate, float sum) {
     return gate->embedding == GATE_EMBEDDING_L2 ? sqrtf(sum + gate->epsilon) : sum;
 }
 
+static double total_of(const double lanes[LANES]) {
+    double total = 0;
+    for (int i = 0; i < LANES; i++)
+        total += lanes[i];
+    return total;
+}
+
+// Sums over the channels of one image: of s = alpha e, of |s| and of the squares of s.
+struct magnitudes {
+    double total, absolute, squares;
+};
+
+VECTORISED static struct magnitudes magnitudes_of(const struct gate *gate, const float *sums) {
+    double total[LANES] = {0};
+    double absolute[LANES] = {0};
+    double squares[LANES] = {0};
+    const float *alpha = gate->alpha->data;
+    int64_t c = gate->channels;
+    for (int64_t first = 0; first < c; first += LANES) {
+        int64_t count = c - first < LANES ? c - first : LANES;
+        for (int64_t i = 0; i < count; i++) {
+            double s = (double)(alpha[first + i] * embedding_of(gate, sums[first + i]));
+            total[i] += s;
+            absolute[i] += fabs(s);
+            squares[i] += s * s;
+        }
+    }
+    return (struct magnitudes){total_of(total), total_of(absolute), total_of(squares)};
+}
+
 // t[c] = (s[c] - mean) / radius
 struct normaliser {
     float mean;
@@ -39,25 +73,16 @@ struct normaliser {
 };
 
 static struct normaliser normaliser_of(const struct gate *gate, const float *sums) {
-    double total = 0;
-    double magnitudes = 0;
-    double squares = 0;
-    int64_t c = gate->channels;
-    for (int64_t j = 0; j < c; j++) {
-        double s = (double)(gate->alpha->data[j] * embedding_of(gate, sums[j]));
-        total += s;
-        magnitudes += fabs(s);
-        squares += s * s;
-    }
+    struct magnitudes magnitudes = magnitudes_of(gate, sums);
     double epsilon = (double)gate->epsilon;
-    double count = (double)c;
+    double count = (double)gate->channels;
     if (gate->normalisation == GATE_NORMALISATION_L1)
-        return (struct normaliser){0, (float)(magnitudes / count + epsilon)};
+        return (struct normaliser){0, (float)(magnitudes.absolute / count + epsilon)};
     if (gate->normalisation == GATE_NORMALISATION_L2)
-        return (struct normaliser){0, (float)sqrt(squares / count + epsilon)};
-    double mean = total / count;
+        return (struct normaliser){0, (float)sqrt(magnitudes.squares / count + epsilon)};
+    double mean = magnitudes.total / count;
     double variance = 0; // a second pass: squares / count - mean^2 would cancel
-    for (int64_t j = 0; j < c; j++) {
+    for (int64_t j = 0; j < gate->channels; j++) {
         double d = (double)(gate->alpha->data[j] * embedding_of(gate, sums[j])) - mean;
         variance += d * d;
     }
@@ -83,17 +108,20 @@ VECTORISED static void open_tanh_gates(const struct gate *gate, struct normalise
     open_gates(gate, GATE_ONE_PLUS_TANH, normaliser, sums, gates);
 }
 
+// gates[c] from embeddings[c] of one image.
+static void image_gates(const struct gate *gate, const float *embeddings, float *gates) {
+    struct normaliser normaliser = normaliser_of(gate, embeddings);
+    if (gate->activation == GATE_ONE_PLUS_TANH)
+        open_tanh_gates(gate, normaliser, embeddings, gates);
+    else
+        open_gates(gate, gate->activation, normaliser, embeddings, gates);
+}
+
 void gate_compute(const struct gate *gate, const float *embeddings, int64_t n, float *gates) {
     int64_t c = gate->channels;
 #pragma omp parallel for schedule(static) if (n * c > GATES_WORTH_A_THREAD)
-    for (int64_t i = 0; i < n; i++) {
-        const float *sums = embeddings + i * c;
-        struct normaliser normaliser = normaliser_of(gate, sums);
-        if (gate->activation == GATE_ONE_PLUS_TANH)
-            open_tanh_gates(gate, normaliser, sums, gates + i * c);
-        else
-            open_gates(gate, gate->activation, normaliser, sums, gates + i * c);
-    }
+    for (int64_t i = 0; i < n; i++)
+        image_gates(gate, embeddings + i * c, gates + i * c);
 }
 
 // ---- Gradients ----
@@ -103,58 +131,104 @@ struct parameter_gradients {
     float *alpha, *gamma, *beta;
 };
 
-static void image_gradient(const struct gate *gate, const float *sums, const float *opened,
-                           float *pull, const struct parameter_gradients *out) {
-    int64_t c = gate->channels;
-    struct normaliser normaliser = normaliser_of(gate, sums);
-    double along = 0; // sum of q s, of q t for mean and variance
-    double total = 0; // sum of q
-    for (int64_t j = 0; j < c; j++) {
+// beta = dLoss/du and gamma = dLoss/du t, u what the activation is a function of. The activation is
+// a constant where it is called.
+static inline void adaptation_gradient(const struct gate *gate, enum gate_activation activation,
+                                       struct normaliser normaliser, const float *restrict sums,
+                                       const float *restrict opened, float *restrict gamma,
+                                       float *restrict beta) {
+    const float *alphas = gate->alpha->data;
+    const float *gammas = gate->gamma->data;
+    const float *betas = gate->beta->data;
+    for (int64_t j = 0; j < gate->channels; j++) {
+        float t = (alphas[j] * embedding_of(gate, sums[j]) - normaliser.mean) / normaliser.radius;
+        float u = gammas[j] * t + betas[j];
+        float du = opened[j] * gate_slope(activation, u, gate_open(activation, u));
+        beta[j] = du;
+        gamma[j] = du * t;
+    }
+}
+
+VECTORISED static void tanh_gradient(const struct gate *gate, struct normaliser normaliser,
+                                     const float *sums, const float *opened, float *gamma,
+                                     float *beta) {
+    adaptation_gradient(gate, GATE_ONE_PLUS_TANH, normaliser, sums, opened, gamma, beta);
+}
+
+// With q = dLoss/dt: dLoss/ds = (q - level) / radius - slope (sign ? sign of s : s - mean).
+struct pull_back {
+    double level, inverse, slope, mean;
+    bool by_sign;
+};
+
+static struct pull_back pull_back_of(const struct gate *gate, struct normaliser normaliser,
+                                     const float *sums, const float *du) {
+    bool centred = gate->normalisation == GATE_NORMALISATION_MEAN_VARIANCE;
+    double along[LANES] = {0}; // of q s, of q t for mean and variance
+    double total[LANES] = {0}; // of q
+    for (int64_t j = 0; j < gate->channels; j++) {
         float s = gate->alpha->data[j] * embedding_of(gate, sums[j]);
-        float t = (s - normaliser.mean) / normaliser.radius;
-        float u = gate->gamma->data[j] * t + gate->beta->data[j];
-        float du = opened[j] * gate_slope(gate->activation, u, gate_open(gate->activation, u));
-        out->beta[j] = du;
-        out->gamma[j] = du * t;
-        float q = du * gate->gamma->data[j];
-        bool centred = gate->normalisation == GATE_NORMALISATION_MEAN_VARIANCE;
-        along += (double)q * (double)(centred ? t : s);
-        total += (double)q;
+        double q = (double)du[j] * (double)gate->gamma->data[j];
+        along[j % LANES] += q * (double)(centred ? (s - normaliser.mean) / normaliser.radius : s);
+        total[j % LANES] += q;
     }
     double r = (double)normaliser.radius;
-    double count = (double)c;
-    for (int64_t j = 0; j < c; j++) {
+    double share = total_of(along) / ((double)gate->channels * r * r);
+    switch (gate->normalisation) {
+    case GATE_NORMALISATION_L2:
+        return (struct pull_back){.inverse = 1 / r, .slope = share / r};
+    case GATE_NORMALISATION_L1:
+        return (struct pull_back){.inverse = 1 / r, .slope = share, .by_sign = true};
+    case GATE_NORMALISATION_MEAN_VARIANCE:
+        break;
+    }
+    return (struct pull_back){.level = total_of(total) / (double)gate->channels,
+                              .inverse = 1 / r,
+                              .slope = share,
+                              .mean = (double)normaliser.mean};
+}
+
+VECTORISED static void embedding_gradient(const struct gate *gate, const struct pull_back *back,
+                                          const float *restrict sums, const float *restrict du,
+                                          float *restrict alpha, float *restrict pull) {
+    for (int64_t j = 0; j < gate->channels; j++) {
         double e = (double)embedding_of(gate, sums[j]);
-        double alpha = (double)gate->alpha->data[j];
-        double s = alpha * e;
-        double q = (double)out->beta[j] * (double)gate->gamma->data[j];
-        double ds = 0;
-        switch (gate->normalisation) {
-        case GATE_NORMALISATION_L2:
-            ds = q / r - s * along / (count * r * r * r);
-            break;
-        case GATE_NORMALISATION_L1:
-            ds = q / r - (double)((s > 0) - (s < 0)) * along / (count * r * r);
-            break;
-        case GATE_NORMALISATION_MEAN_VARIANCE:
-            ds = (q - total / count - (s - (double)normaliser.mean) / r * along / count) / r;
-            break;
-        }
-        out->alpha[j] = (float)(ds * e);
-        double de = ds * alpha;
+        double s = (double)gate->alpha->data[j] * e;
+        double q = (double)du[j] * (double)gate->gamma->data[j];
+        double sign = (double)(s > 0) - (double)(s < 0);
+        double direction = back->by_sign ? sign : s - back->mean;
+        double ds = (q - back->level) * back->inverse - back->slope * direction;
+        double de = ds * (double)gate->alpha->data[j];
+        alpha[j] = (float)(ds * e);
         // d sqrt(sum x^2 + epsilon) / dx = x / e
         pull[j] = (float)(gate->embedding == GATE_EMBEDDING_L2 ? de / e : de);
     }
 }
 
+static void image_gradient(const struct gate *gate, const float *sums, const float *opened,
+                           float *pull, const struct parameter_gradients *out) {
+    struct normaliser normaliser = normaliser_of(gate, sums);
+    if (gate->activation == GATE_ONE_PLUS_TANH)
+        tanh_gradient(gate, normaliser, sums, opened, out->gamma, out->beta);
+    else
+        adaptation_gradient(gate, gate->activation, normaliser, sums, opened, out->gamma,
+                            out->beta);
+    struct pull_back back = pull_back_of(gate, normaliser, sums, out->beta);
+    embedding_gradient(gate, &back, sums, out->beta, out->alpha, pull);
+}
+
 static void accumulate(struct parameter *parameter, const float *gradients, int64_t n,
                        int64_t stride) {
+    double totals[LANES];
     if (!parameter->grad) return;
-    for (int64_t j = 0; j < parameter->count; j++) {
-        double total = 0;
+    for (int64_t first = 0; first < parameter->count; first += LANES) {
+        int64_t count = parameter->count - first < LANES ? parameter->count - first : LANES;
+        memset(totals, 0, sizeof totals);
         for (int64_t i = 0; i < n; i++)
-            total += (double)gradients[i * stride + j];
-        parameter->grad[j] += (float)total;
+            for (int64_t j = 0; j < count; j++)
+                totals[j] += (double)gradients[i * stride + first + j];
+        for (int64_t j = 0; j < count; j++)
+            parameter->grad[first + j] += (float)totals[j];
     }
 }
 
@@ -247,15 +321,45 @@ void gate_pull(const struct gate_flow *f, bool add, float *grad) {
 
 // ---- The operation ----
 
+// Images that are small enough are measured and scaled while they are in a thread's cache.
+static void forward_small(struct nn *nn, const struct gate_call *call, struct rows_pass *pass) {
+    const struct gate *gate = call->gate;
+    struct tensor *x = call->call.inputs[0];
+    int64_t rows = x->h * x->w;
+    x->embedding = nn_scratch(nn, x->n * x->c);
+    x->embedding_kind = (int)gate->embedding;
+    if (!rows_pass_begin(nn, pass)) return;
+#pragma omp parallel for schedule(static) if (x->n * rows * x->c > ROWS_WORTH_A_THREAD)
+    for (int64_t i = 0; i < x->n; i++) {
+        float *embedding = x->embedding + i * x->c;
+        columns_reduce_few(SUMS[gate->embedding], x->data + i * rows * x->c, NULL, rows, x->c,
+                           embedding);
+        image_gates(gate, embedding, call->gates + i * x->c);
+        rows_pass_factors(pass, i);
+        rows_pass_apply(pass, i, 0, rows);
+    }
+    rows_pass_end(nn, pass);
+}
+
 void cpu_gate_forward(struct nn *nn, struct call *base) {
     struct gate_call *call = (struct gate_call *)base;
     struct tensor *x = base->inputs[0];
-    struct tensor *y = base->out;
-    gate_embed(nn, call->gate, x);
     call->gates = nn_scratch(nn, x->n * x->c);
     if (nn_failed(nn)) return;
-    gate_compute(call->gate, x->embedding, x->n, call->gates);
-    rows_apply(nn, x, call->gates, call->norm, call->residual, call->relu, y);
+    struct rows_pass pass = {.x = x,
+                             .scales = call->gates,
+                             .norm = call->norm,
+                             .residual = call->residual,
+                             .relu = call->relu,
+                             .y = base->out};
+    if (columns_are_few(x->h * x->w) && x->n > 1 && !x->embedding) {
+        forward_small(nn, call, &pass);
+    } else {
+        gate_embed(nn, call->gate, x);
+        if (nn_failed(nn)) return;
+        gate_compute(call->gate, x->embedding, x->n, call->gates);
+        rows_apply(nn, &pass);
+    }
     if (nn->mode == NN_INFERENCE) {
         nn_scratch_free(nn, call->gates);
         call->gates = NULL;
@@ -268,11 +372,12 @@ void cpu_gate_backward(struct nn *nn, struct call *base) {
     int64_t rows = x->h * x->w;
     rows_relu_gradient(base->out, call->relu);
     // The gradient behind the norm is the residual's too, so it is scaled in a copy.
-    float *scaled = nn_scratch(nn, tensor_count(x));
+    float *copy = call->norm ? nn_scratch(nn, tensor_count(x)) : NULL;
     float *opened = nn_scratch(nn, 2 * x->n * x->c);
     if (nn_failed(nn)) return;
     float *pull = opened + x->n * x->c;
-    rows_norm_gradient(base->out->grad, call->norm, tensor_rows(x), x->c, scaled);
+    const float *scaled = copy ? copy : base->out->grad;
+    if (copy) rows_norm_gradient(base->out->grad, call->norm, tensor_rows(x), x->c, copy);
     columns_reduce(nn, COLUMNS_DOT, scaled, x->data, x->n, rows, x->c, opened);
     gate_gradient(nn, call->gate, x->embedding, opened, x->n, pull);
     bool add = false;
@@ -281,7 +386,7 @@ void cpu_gate_backward(struct nn *nn, struct call *base) {
                                    x->embedding, pull,    x->n,   rows};
     if (grad) gate_pull(&flow, add, grad);
     nn_scratch_free(nn, opened);
-    nn_scratch_free(nn, scaled);
+    nn_scratch_free(nn, copy);
     nn_scratch_free(nn, call->gates);
     call->gates = NULL;
     rows_residual_gradient(nn, base->out, call->residual);

@@ -7,6 +7,7 @@
 
 #include "nn/columns.h"
 #include "nn/device.h"
+#include "nn/fetch.h"
 #include "nn/group_norm/group_norm.h"
 #include "nn/group_norm/group_norm_math.h"
 #include "nn/rows.h"
@@ -15,7 +16,9 @@
 enum {
     PART_FLOATS = 64 * 1024,  // at least, unless that is all of the image
     MAX_PARTS = 64,           // of one image
-    BLOCK_FLOATS = 16 * 1024, // whose mean is known before their variance is measured
+    BLOCK_FLOATS = 16 * 1024, // that are summed in float before the sums go on in double,
+    BLOCK_ROWS = 64,          // or the floats of so many rows
+    SHIFT_ROWS = 8,           // whose mean distances are taken from
     LOADS = 64,               // pieces that all parts are dealt into, for threads
     WORK_ARRAYS = 4,          // of c floats, for each load
 };
@@ -63,26 +66,34 @@ struct forward {
     struct moments *moments; // [parts of all images, groups]
 };
 
-// shifts[j]: the mean of column j, nearly; offsets[j] and squares[j]: the sums of its distances
-// from that and of their squares.
-VECTORISED static void measure_block(const float *restrict x, int64_t rows, int64_t c,
-                                     float *restrict shifts, float *restrict offsets,
-                                     float *restrict squares) {
+// shifts[j] = the mean of column j.
+VECTORISED static void average(const float *restrict x, int64_t rows, int64_t c,
+                               float *restrict shifts) {
     for (int64_t j = 0; j < c; j++)
-        shifts[j] = offsets[j] = squares[j] = 0;
+        shifts[j] = 0;
     for (int64_t row = 0; row < rows; row++)
         for (int64_t j = 0; j < c; j++)
             shifts[j] += x[row * c + j];
     for (int64_t j = 0; j < c; j++)
         shifts[j] /= (float)rows;
+}
+
+// offsets[j] and squares[j]: the sums of column j's distances from shifts[j] and of their squares.
+VECTORISED static void measure_block(const float *restrict x, int64_t rows, int64_t c,
+                                     const float *restrict shifts, float *restrict offsets,
+                                     float *restrict squares) {
+    for (int64_t j = 0; j < c; j++)
+        offsets[j] = squares[j] = 0;
     int64_t row = 0;
-    for (; row + 2 <= rows; row += 2) {
-        const float *pair = x + row * c;
+    for (; row + 4 <= rows; row += 4) {
+        const float *four = x + row * c;
         for (int64_t j = 0; j < c; j++) {
-            float first = pair[j] - shifts[j];
-            float second = pair[j + c] - shifts[j];
-            offsets[j] += first + second;
-            squares[j] += first * first + second * second;
+            float d0 = four[j] - shifts[j];
+            float d1 = four[j + c] - shifts[j];
+            float d2 = four[j + 2 * c] - shifts[j];
+            float d3 = four[j + 3 * c] - shifts[j];
+            offsets[j] += (d0 + d1) + (d2 + d3);
+            squares[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
         }
     }
     for (; row < rows; row++) {
@@ -98,19 +109,22 @@ VECTORISED static void measure_block(const float *restrict x, int64_t rows, int6
 static struct moments group_moments(int64_t rows, int64_t size, const float *shifts,
                                     const float *offsets, const float *squares) {
     double count = (double)rows;
+    double share = 1 / count;
     double total = 0;
     for (int64_t j = 0; j < size; j++)
-        total += (double)shifts[j] + (double)offsets[j] / count;
+        total += (double)shifts[j] + (double)offsets[j] * share;
     double mean = total / (double)size;
     double sum = 0;
     for (int64_t j = 0; j < size; j++) {
         double offset = (double)offsets[j];
-        double distance = (double)shifts[j] + offset / count - mean;
-        sum += (double)squares[j] - offset * offset / count + count * distance * distance;
+        double distance = (double)shifts[j] + offset * share - mean;
+        sum += (double)squares[j] - offset * offset * share + count * distance * distance;
     }
     return (struct moments){count * (double)size, mean, sum};
 }
 
+// Distances are taken from the means of the part's first rows. Those are values that the image has,
+// so that distances from them are large only where its variance is: nothing cancels.
 static void measure(const struct forward *f, int64_t index, float *work) {
     const struct cut *cut = &f->cut;
     const float *x = f->call->call.inputs[0]->data;
@@ -118,13 +132,17 @@ static void measure(const struct forward *f, int64_t index, float *work) {
     struct moments *moments = f->moments + index * cut->groups;
     int64_t c = cut->c;
     int64_t size = c / cut->groups;
-    int64_t block = BLOCK_FLOATS / c > 1 ? BLOCK_FLOATS / c : 1;
+    int64_t block = BLOCK_FLOATS / c > BLOCK_ROWS ? BLOCK_FLOATS / c : BLOCK_ROWS;
+    int64_t num_blocks = part.rows / block > 1 ? part.rows / block : 1;
     float *shifts = work;
     float *offsets = work + c;
     float *squares = work + 2 * c;
     memset(moments, 0, (size_t)cut->groups * sizeof *moments);
-    for (int64_t row = 0; row < part.rows; row += block) {
-        int64_t rows = part.rows - row < block ? part.rows - row : block;
+    for (int64_t b = 0; b < num_blocks; b++) {
+        int64_t row = part.rows * b / num_blocks;
+        int64_t rows = part.rows * (b + 1) / num_blocks - row;
+        fetch(x + part.at + row * c, rows * c);
+        if (b == 0) average(x + part.at, rows < SHIFT_ROWS ? rows : SHIFT_ROWS, c, shifts);
         measure_block(x + part.at + row * c, rows, c, shifts, offsets, squares);
         for (int64_t g = 0; g < cut->groups; g++) {
             int64_t j = g * size;
@@ -236,12 +254,17 @@ VECTORISED static void sum_block(const float *restrict x, const float *restrict 
                                  const float *restrict means, int64_t rows, int64_t c,
                                  float *restrict sums, float *restrict dots) {
     int64_t row = 0;
-    for (; row + 2 <= rows; row += 2) {
-        const float *x0 = x + row * c;
-        const float *dy0 = dy + row * c;
+    for (; row + 4 <= rows; row += 4) {
+        const float *x4 = x + row * c;
+        const float *dy4 = dy + row * c;
         for (int64_t j = 0; j < c; j++) {
-            sums[j] += dy0[j] + dy0[j + c];
-            dots[j] += dy0[j] * (x0[j] - means[j]) + dy0[j + c] * (x0[j + c] - means[j]);
+            float g0 = dy4[j];
+            float g1 = dy4[j + c];
+            float g2 = dy4[j + 2 * c];
+            float g3 = dy4[j + 3 * c];
+            sums[j] += (g0 + g1) + (g2 + g3);
+            dots[j] += (g0 * (x4[j] - means[j]) + g1 * (x4[j + c] - means[j])) +
+                       (g2 * (x4[j + 2 * c] - means[j]) + g3 * (x4[j + 3 * c] - means[j]));
         }
     }
     for (; row < rows; row++) {
@@ -261,8 +284,15 @@ static void sum_part(const struct backward *b, int64_t index, float *work) {
     for (int64_t j = 0; j < cut->c; j++)
         work[j] = statistics[j / size * 2];
     memset(sums, 0, (size_t)(2 * cut->c) * sizeof *sums);
-    sum_block(b->call->call.inputs[0]->data + part.at, b->call->call.out->grad + part.at, work,
-              part.rows, cut->c, sums, sums + cut->c);
+    int64_t block = FETCH_FLOATS / cut->c + 1;
+    for (int64_t row = 0; row < part.rows; row += block) {
+        int64_t rows = row + block < part.rows ? block : part.rows - row;
+        const float *x = b->call->call.inputs[0]->data + part.at + row * cut->c;
+        const float *dy = b->call->call.out->grad + part.at + row * cut->c;
+        fetch(x, rows * cut->c);
+        fetch(dy, rows * cut->c);
+        sum_block(x, dy, work, rows, cut->c, sums, sums + cut->c);
+    }
 }
 
 // The sums of an image from those of its parts.

@@ -161,6 +161,23 @@ VECTORISED static void gather(const float *restrict features, int64_t width, int
     }
 }
 
+// Positions of an axis that are read: [begin, end).
+struct range {
+    int32_t begin, end;
+};
+
+static struct range touched(const struct axis *axis, int64_t output_size) {
+    struct range range = {INT32_MAX, 0};
+    for (int64_t p = 0; p < output_size; p++) {
+        struct taps taps = axis_taps(axis, p);
+        if (taps.count == 0) continue;
+        int32_t end = taps.items[taps.count - 1].index + 1;
+        if (taps.items[0].index < range.begin) range.begin = taps.items[0].index;
+        if (end > range.end) range.end = end;
+    }
+    return range;
+}
+
 static void align_roi(const struct roi_align_call *call, int64_t roi, struct axis *rows,
                       struct axis *columns) {
     const struct tensor *level = call->pyramid.levels[call->rois.levels[roi]];
@@ -169,17 +186,18 @@ static void align_roi(const struct roi_align_call *call, int64_t roi, struct axi
     float *out = call->call.out->data + roi * size * size * level->c;
     sample_rows(call, roi, rows);
     sample_columns(call, roi, columns);
-    for (int64_t p = 0; p < size; p++)
+    for (int64_t p = 0; p < size; p++) {
         for (int64_t q = 0; q < size; q++)
             gather(features, level->w, level->c, axis_taps(rows, p), axis_taps(columns, q),
                    out + (p * size + q) * level->c);
+    }
 }
 
 void cpu_roi_align_forward(struct nn *nn, struct call *base) {
     struct roi_align_call *call = (struct roi_align_call *)base;
     float *memory = nn_scratch(nn, PARTS * 2 * axis_floats(call));
     if (!memory) return;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic)
     for (int64_t part = 0; part < PARTS; part++) {
         struct axis rows = axis_in(call, memory, 2 * part);
         struct axis columns = axis_in(call, memory, 2 * part + 1);
@@ -191,31 +209,14 @@ void cpu_roi_align_forward(struct nn *nn, struct call *base) {
 
 // ---- Backward ----
 
-// Rows of a feature map, end excluded.
-struct range {
-    int32_t begin, end;
-};
-
-static struct range touched_rows(const struct axis *rows, int64_t output_size) {
-    struct range range = {INT32_MAX, 0};
-    for (int64_t p = 0; p < output_size; p++) {
-        struct taps taps = axis_taps(rows, p);
-        if (taps.count == 0) continue;
-        int32_t end = taps.items[taps.count - 1].index + 1;
-        if (taps.items[0].index < range.begin) range.begin = taps.items[0].index;
-        if (end > range.end) range.end = end;
-    }
-    return range;
-}
-
 static void find_touched_rows(const struct roi_align_call *call, float *memory,
                               struct range *ranges) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic)
     for (int64_t part = 0; part < PARTS; part++) {
         struct axis rows = axis_in(call, memory, 2 * part);
         for (int64_t roi = part; roi < call->rois.count; roi += PARTS) {
             sample_rows(call, roi, &rows);
-            ranges[roi] = touched_rows(&rows, call->settings.output_size);
+            ranges[roi] = touched(&rows, call->settings.output_size);
         }
     }
 }
@@ -286,7 +287,7 @@ static void backward_band(const struct backward *b, int64_t image, struct range 
 static void backward_level(const struct backward *b, float *memory) {
     const struct tensor *level = b->call->pyramid.levels[b->level];
     int64_t num_bands = (level->h + BAND_ROWS - 1) / BAND_ROWS;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic)
     for (int64_t part = 0; part < PARTS; part++) {
         struct axis rows = axis_in(b->call, memory, 2 * part);
         struct axis columns = axis_in(b->call, memory, 2 * part + 1);

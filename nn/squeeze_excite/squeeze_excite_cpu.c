@@ -127,7 +127,12 @@ void cpu_squeeze_excite_forward(struct nn *nn, struct call *base) {
     layer_forward(&second, state.hidden, x->n, state.gates);
     for (int64_t i = 0; i < num_gates; i++)
         state.gates[i] = 1 / (1 + expf(-state.gates[i]));
-    rows_apply(nn, x, state.gates, NULL, call->residual, call->relu, base->out);
+    struct rows_pass pass = {.x = x,
+                             .scales = state.gates,
+                             .residual = call->residual,
+                             .relu = call->relu,
+                             .y = base->out};
+    rows_apply(nn, &pass);
     if (nn->mode == NN_INFERENCE) {
         nn_scratch_free(nn, call->state);
         call->state = NULL;
