@@ -4,274 +4,10 @@
 
 #include "detector/conventions.h"
 
-static const char *const CONVENTIONS[] = {"detectron2", "torchvision", NULL};
-static const char *const ORDERS[] = {"rgb", "bgr", NULL};
-static const char *const DEPTHS[] = {"50", "101", "152", NULL};
-static const char *const NORMS[] = {"none", "frozen_bn", "gn", NULL};
-static const char *const ATTENTIONS[] = {"none", "gct", "se", NULL};
-static const char *const EMBEDDINGS[] = {"l2", "l1", "linf", NULL};
-static const char *const NORMALISATIONS[] = {"l2", "l1", "mean_variance", NULL};
-static const char *const ACTIVATIONS[] = {"1+tanh", "1+elu", "sigmoid", NULL};
-static const char *const PLACEMENTS[] = {"before_conv", "before_norm", "after_norm", NULL};
-
 static const int64_t BLOCKS[][RESNET_STAGES] = {{3, 4, 6, 3}, {3, 4, 23, 3}, {3, 8, 36, 3}};
 
 // A configuration that holds a name and an id for each class must stay within CONFIG_MAX_VALUES.
-enum { MAX_CLASSES = 4000, MAX_CHANNELS = 8192, MAX_SIDE = 16384, MAX_PROPOSALS = 100000 };
-
-#define FIELD(member) OPTION_FIELD(struct model_config, member)
-#define TEXT(text)    .default_text = (text)
-
-const struct option MODEL_OPTIONS[] = {
-    {.name = "conventions",
-     FIELD(conventions),
-     .choices = CONVENTIONS,
-     TEXT("detectron2"),
-     .group = "Model",
-     .help = "whose anchors, box arithmetic, resizing and mask pasting to follow"},
-    {.name = "classes.names", FIELD(classes.names), .help = "the classes without background"},
-    {.name = "classes.ids",
-     FIELD(classes.ids),
-     OPTION_BETWEEN(0, 1 << 30),
-     .help = "their category ids in annotation files; by default 1, 2, 3, ..."},
-
-    {.name = "input.short_side",
-     FIELD(input.short_side),
-     OPTION_BETWEEN(32, MAX_SIDE),
-     TEXT("800"),
-     .group = "Input",
-     .help = "pixels that the shorter side of an image becomes"},
-    {.name = "input.long_side",
-     FIELD(input.long_side),
-     OPTION_BETWEEN(32, MAX_SIDE),
-     TEXT("1333"),
-     .help = "pixels that the longer side becomes at most"},
-    {.name = "input.mean",
-     FIELD(input.mean),
-     TEXT("0.485,0.456,0.406"),
-     .help = "subtracted from each channel"},
-    {.name = "input.std",
-     FIELD(input.std),
-     TEXT("0.229,0.224,0.225"),
-     OPTION_BETWEEN(1e-6, 1e6),
-     .help = "what each channel is divided by"},
-    {.name = "input.pixel_range",
-     FIELD(input.pixel_range),
-     OPTION_BETWEEN(1, 255),
-     TEXT("1"),
-     .help = "the value of white before mean and std: 1 or 255"},
-    {.name = "input.channel_order",
-     FIELD(input.channel_order),
-     .choices = ORDERS,
-     TEXT("rgb"),
-     .help = "order of the channels that the first convolution expects"},
-
-    {.name = "backbone.depth",
-     FIELD(backbone.depth),
-     .choices = DEPTHS,
-     TEXT("50"),
-     .group = "Backbone",
-     .help = "layers of the residual network"},
-    {.name = "backbone.blocks",
-     FIELD(backbone.blocks),
-     OPTION_BETWEEN(1, 100),
-     .help = "blocks of the four stages, instead of a depth"},
-    {.name = "backbone.width",
-     FIELD(backbone.width),
-     OPTION_BETWEEN(1, 1024),
-     TEXT("64"),
-     .help = "channels of the stem; stages have 4, 8, 16 and 32 times as many"},
-    {.name = "backbone.groups",
-     FIELD(backbone.groups),
-     OPTION_BETWEEN(1, 256),
-     TEXT("1"),
-     .help = "groups of the 3x3 convolutions; 32 in ResNeXt"},
-    {.name = "backbone.group_width",
-     FIELD(backbone.group_width),
-     OPTION_BETWEEN(1, 1024),
-     TEXT("64"),
-     .help = "channels of a group in the first stage; 4 in ResNeXt"},
-    {.name = "backbone.stride_in_1x1",
-     FIELD(backbone.stride_in_1x1),
-     .help = "a stage halves the resolution in its first 1x1 convolution, not in the 3x3"},
-    {.name = "backbone.norm",
-     FIELD(backbone.norm),
-     .choices = NORMS,
-     TEXT("frozen_bn"),
-     .help = "normalisation behind each convolution"},
-    {.name = "backbone.norm_epsilon",
-     FIELD(backbone.norm_epsilon),
-     OPTION_BETWEEN(0, 1),
-     TEXT("1e-5"),
-     .help = "added to the variance; 0 for torchvision's published detectors"},
-    {.name = "backbone.attention",
-     FIELD(backbone.attention),
-     .choices = ATTENTIONS,
-     TEXT("none"),
-     .help = "a gate before each convolution (gct), or squeeze-excite on each branch (se)"},
-    {.name = "backbone.freeze_at",
-     FIELD(backbone.freeze_at),
-     OPTION_BETWEEN(0, 5),
-     TEXT("2"),
-     .help = "stages that are not trained: 1 the stem, 2 also C2, and so on"},
-
-    {.name = "gct.embedding",
-     FIELD(gct.embedding),
-     .choices = EMBEDDINGS,
-     TEXT("l2"),
-     .group = "Gated channel transformation",
-     .help = "norm that measures a channel"},
-    {.name = "gct.normalisation",
-     FIELD(gct.normalisation),
-     .choices = NORMALISATIONS,
-     TEXT("l2"),
-     .help = "how channels compete"},
-    {.name = "gct.activation",
-     FIELD(gct.activation),
-     .choices = ACTIVATIONS,
-     TEXT("1+tanh"),
-     .help = "what the gate is a function of"},
-    {.name = "gct.placement",
-     FIELD(gct.placement),
-     .choices = PLACEMENTS,
-     TEXT("before_conv"),
-     .help = "where gates stand"},
-    {.name = "gct.epsilon",
-     FIELD(gct.epsilon),
-     OPTION_BETWEEN(1e-12, 1),
-     TEXT("1e-5"),
-     .help = "keeps roots and quotients away from 0"},
-    {.name = "norm_groups",
-     FIELD(norm_groups),
-     OPTION_BETWEEN(1, 1024),
-     TEXT("32"),
-     .help = "groups of every group norm"},
-
-    {.name = "fpn.channels",
-     FIELD(fpn.channels),
-     OPTION_BETWEEN(1, MAX_CHANNELS),
-     TEXT("256"),
-     .group = "Feature pyramid",
-     .help = "channels of P2 to P6"},
-    {.name = "fpn.norm",
-     FIELD(fpn.norm),
-     .choices = NORMS,
-     TEXT("none"),
-     .help = "normalisation behind each convolution"},
-
-    {.name = "rpn.convs",
-     FIELD(rpn.convs),
-     OPTION_BETWEEN(1, RPN_MAX_CONVS),
-     TEXT("1"),
-     .group = "Proposals",
-     .help = "3x3 convolutions"},
-    {.name = "rpn.anchor_sizes",
-     FIELD(rpn.anchor_sizes),
-     OPTION_BETWEEN(1, MAX_SIDE),
-     TEXT("32,64,128,256,512"),
-     .help = "sides of the anchors of P2 to P6, in pixels"},
-    {.name = "rpn.anchor_ratios",
-     FIELD(rpn.anchor_ratios),
-     OPTION_BETWEEN(0.01, 100),
-     TEXT("0.5,1,2"),
-     .help = "heights over widths of the anchors"},
-    {.name = "rpn.pre_nms_test",
-     FIELD(rpn.pre_nms_test),
-     OPTION_BETWEEN(1, MAX_PROPOSALS),
-     TEXT("1000"),
-     .help = "anchors of a level that enter suppression, when detecting"},
-    {.name = "rpn.post_nms_test",
-     FIELD(rpn.post_nms_test),
-     OPTION_BETWEEN(1, MAX_PROPOSALS),
-     TEXT("1000"),
-     .help = "proposals of an image that remain, when detecting"},
-    {.name = "rpn.pre_nms_train",
-     FIELD(rpn.pre_nms_train),
-     OPTION_BETWEEN(1, MAX_PROPOSALS),
-     TEXT("2000"),
-     .help = "the same when training"},
-    {.name = "rpn.post_nms_train",
-     FIELD(rpn.post_nms_train),
-     OPTION_BETWEEN(1, MAX_PROPOSALS),
-     TEXT("1000"),
-     .help = "the same when training"},
-    {.name = "rpn.nms",
-     FIELD(rpn.nms),
-     OPTION_BETWEEN(0, 1),
-     TEXT("0.7"),
-     .help = "overlap (IoU) above which the lower proposal goes"},
-
-    {.name = "box.convs",
-     FIELD(box.convs),
-     OPTION_BETWEEN(0, ROI_HEAD_MAX_CONVS),
-     TEXT("0"),
-     .group = "Box head",
-     .help = "3x3 convolutions; 4 in 4conv1fc"},
-    {.name = "box.conv_channels",
-     FIELD(box.conv_channels),
-     OPTION_BETWEEN(1, MAX_CHANNELS),
-     TEXT("256"),
-     .help = "their channels"},
-    {.name = "box.linears",
-     FIELD(box.linears),
-     OPTION_BETWEEN(1, BOX_HEAD_MAX_LINEARS),
-     TEXT("2"),
-     .help = "fully connected layers before the predictors"},
-    {.name = "box.hidden",
-     FIELD(box.hidden),
-     OPTION_BETWEEN(1, MAX_CHANNELS),
-     TEXT("1024"),
-     .help = "width of the fully connected layers"},
-    {.name = "box.resolution",
-     FIELD(box.resolution),
-     OPTION_BETWEEN(1, 64),
-     TEXT("7"),
-     .help = "side of the features of a proposal"},
-    {.name = "box.norm",
-     FIELD(box.norm),
-     .choices = NORMS,
-     TEXT("none"),
-     .help = "normalisation behind each convolution"},
-    {.name = "box.gct", FIELD(box.gct), .help = "a gate before each convolution"},
-    {.name = "box.score",
-     FIELD(box.score),
-     OPTION_BETWEEN(0, 1),
-     TEXT("0.05"),
-     .help = "score above which a box is a detection"},
-    {.name = "box.nms",
-     FIELD(box.nms),
-     OPTION_BETWEEN(0, 1),
-     TEXT("0.5"),
-     .help = "overlap (IoU) above which the lower detection of a class goes"},
-    {.name = "box.detections",
-     FIELD(box.detections),
-     OPTION_BETWEEN(1, MAX_PROPOSALS),
-     TEXT("100"),
-     .help = "detections of an image at most"},
-
-    {.name = "mask.convs",
-     FIELD(mask.convs),
-     OPTION_BETWEEN(0, ROI_HEAD_MAX_CONVS),
-     TEXT("4"),
-     .group = "Mask head",
-     .help = "3x3 convolutions"},
-    {.name = "mask.conv_channels",
-     FIELD(mask.conv_channels),
-     OPTION_BETWEEN(1, MAX_CHANNELS),
-     TEXT("256"),
-     .help = "their channels"},
-    {.name = "mask.resolution",
-     FIELD(mask.resolution),
-     OPTION_BETWEEN(1, 64),
-     TEXT("14"),
-     .help = "side of the features of a detection; masks have twice that"},
-    {.name = "mask.norm",
-     FIELD(mask.norm),
-     .choices = NORMS,
-     TEXT("none"),
-     .help = "normalisation behind each convolution"},
-    {0},
-};
+enum { MAX_CLASSES = 4000 };
 
 // ---- Checks ----
 
@@ -332,6 +68,26 @@ static enum status check_attention(const struct model_config *c, struct error *e
     return STATUS_OK;
 }
 
+static enum status check_training(const struct model_config *c, struct error *err) {
+    int64_t batch = c->schedule.batch;
+    int64_t group = c->schedule.group;
+    if (batch % group != 0)
+        return error_set(err, STATUS_DATA,
+                         "schedule.batch: %lld is not a multiple of schedule.group, %lld",
+                         (long long)batch, (long long)group);
+    const struct option_ints *drops = &c->schedule.drops;
+    for (int64_t i = 1; i < drops->count; i++)
+        if (drops->items[i] <= drops->items[i - 1])
+            return error_set(err, STATUS_DATA, "schedule.drops: %lld does not come after %lld",
+                             (long long)drops->items[i], (long long)drops->items[i - 1]);
+    const struct option_doubles *jitter = &c->augment.jitter;
+    if (jitter->count == 0) return STATUS_OK;
+    TRY(check_count("augment.jitter", jitter->count, 2, err));
+    if (jitter->items[0] <= jitter->items[1]) return STATUS_OK;
+    return error_set(err, STATUS_DATA, "augment.jitter: %g is more than %g", jitter->items[0],
+                     jitter->items[1]);
+}
+
 enum status model_config_check(const struct model_config *c, struct error *err) {
     TRY(check_classes(c, err));
     TRY(check_count("input.mean", c->input.mean.count, 3, err));
@@ -347,6 +103,7 @@ enum status model_config_check(const struct model_config *c, struct error *err) 
         return error_set(err, STATUS_DATA, "rpn.anchor_ratios: %lld values, expected 1 to %d",
                          (long long)ratios, PROPOSALS_MAX_ANCHORS);
     TRY(check_attention(c, err));
+    TRY(check_training(c, err));
     return check_norms(c, err);
 }
 

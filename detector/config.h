@@ -1,5 +1,6 @@
-// The configuration of a detector: everything that decides what a model computes, as one table of
-// options (base/option.h). The files in configs/ set them; a model file holds them resolved.
+// The configuration of a detector: everything that decides what a model computes and how it is
+// trained, as one table of options (base/option.h). The files in configs/ set them; a model file
+// holds them resolved.
 #pragma once
 
 #include "backbone/fpn.h"
@@ -54,6 +55,7 @@ struct model_config {
         int64_t pre_nms_test, post_nms_test;
         int64_t pre_nms_train, post_nms_train;
         double nms;
+        int64_t sampled;
     } rpn;
     struct {
         int64_t convs, conv_channels, linears, hidden, resolution;
@@ -61,11 +63,34 @@ struct model_config {
         bool gct;
         double score, nms;
         int64_t detections;
+        int64_t sampled;
     } box;
     struct {
         int64_t convs, conv_channels, resolution;
         int norm;
     } mask;
+    // How it is trained. A batch of images is computed group by group, by one process or several;
+    // the loss is the mean of the groups' losses. So results do not depend on how many processes
+    // there are, and the papers' 8 processors of 2 images each are batch 16, group 2.
+    struct {
+        int64_t batch, group;
+        int64_t iterations;
+        struct option_ints drops;
+        double drop_factor;
+        int64_t warmup;
+        double warmup_factor;
+    } schedule;
+    struct {
+        double learning_rate, momentum;
+        double weight_decay, bias_weight_decay, norm_weight_decay, beta_weight_decay;
+        double bias_rate;
+        double clip_norm;
+    } solver;
+    struct {
+        double flip;
+        struct option_ints short_sides;
+        struct option_doubles jitter;
+    } augment;
 };
 
 extern const struct option MODEL_OPTIONS[];
