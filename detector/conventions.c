@@ -12,6 +12,8 @@ static const struct conventions_rules RULES[] = {
             .paste = PASTE_PIXEL_CENTRES,
             .box_loss_beta = 0,
             .aligned_mask_targets = true,
+            .polygon_mask_targets = true,
+            .mask_pixel_centres = true,
             .small_mask_logits = true,
         },
     [CONVENTIONS_TORCHVISION] =
@@ -25,6 +27,8 @@ static const struct conventions_rules RULES[] = {
             .paste = PASTE_WHOLE_BOXES,
             .box_loss_beta = 1.0f / 9,
             .aligned_mask_targets = false,
+            .polygon_mask_targets = false,
+            .mask_pixel_centres = false,
             .small_mask_logits = false,
         },
 };

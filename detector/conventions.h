@@ -19,6 +19,8 @@ struct conventions_rules {
     enum paste_rule paste;
     float box_loss_beta;       // of smooth L1; 0 is L1
     bool aligned_mask_targets; // RoIAlign of the truth is the aligned one, and cut at 0.5
+    bool polygon_mask_targets; // polygons are drawn at the targets' resolution, not the image's
+    bool mask_pixel_centres;   // a resized mask has the pixels at its pixels' centres, not corners
     bool small_mask_logits;    // see struct mask_head_options
 };
 

@@ -3,17 +3,17 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "detector/mask_targets.h"
 #include "nn/sigmoid_loss/sigmoid_loss.h"
 #include "nn/smooth_l1_loss/smooth_l1_loss.h"
 #include "nn/softmax_loss/softmax_loss.h"
 
-struct loss_settings loss_settings_default(void) {
+struct loss_settings loss_settings_of(const struct model_config *config) {
     return (struct loss_settings){
         .anchor_rule = {.object = 0.7f, .background = 0.3f, .keeps_best = true},
         .region_rule = {.object = 0.5f, .background = 0.5f},
-        .anchors = {.count = 256, .positives = 0.5},
-        .regions = {.count = 512, .positives = 0.25},
+        .anchors = {.count = config->rpn.sampled, .positives = 0.5},
+        .regions = {.count = config->box.sampled, .positives = 0.25},
+        .weight = 1,
     };
 }
 
@@ -39,6 +39,11 @@ static const struct box *boxes_of(const float *corners) {
 
 static double value_of(const struct step *s, const struct tensor *loss) {
     return nn_failed(s->nn) ? 0 : (double)loss->data[0];
+}
+
+// What turns a sum over count things into a loss.
+static float scale_of(const struct step *s, int64_t count) {
+    return count > 0 ? (float)(s->settings->weight / (double)count) : 0;
 }
 
 // A stream of its own for each use in each image of each step.
@@ -121,7 +126,7 @@ static void level_losses(const struct step *s, const struct anchor_targets *t, i
         box_encode(t->boxes + 4 * anchor, s->truths[image].boxes + 4 * (int64_t)match, &CODING,
                    deltas + 4 * row);
     }
-    float scale = t->num_sampled ? 1 / (float)t->num_sampled : 0;
+    float scale = scale_of(s, t->num_sampled);
     const struct sigmoid_targets logit_targets = {.targets = objects, .weights = sampled};
     const struct box_targets box_targets = {.targets = deltas, .weights = matched, .num_groups = 1};
     s->losses->objectness +=
@@ -223,7 +228,7 @@ static void box_losses(const struct step *s, struct regions *regions) {
     struct tensor *pooled = roi_pool(nn, &s->model->rules->roi_pooling,
                                      s->model->config->box.resolution, s->features.levels, list);
     struct box_scores scores = box_head_forward(nn, &s->model->box_head, pooled);
-    float scale = 1 / (float)count;
+    float scale = scale_of(s, count);
     const struct box_targets box_targets = {
         .targets = targets,
         .weights = matched,
@@ -277,7 +282,7 @@ static void mask_losses(const struct step *s, const struct regions *regions) {
         roi_pool(nn, &s->model->rules->roi_pooling, s->model->config->mask.resolution,
                  s->features.levels, &objects.list);
     struct tensor *logits = mask_head_forward(nn, &s->model->mask_head, pooled);
-    float scale = 1 / (float)(objects.list.count * size * size);
+    float scale = scale_of(s, objects.list.count * size * size);
     s->losses->mask = value_of(s, sigmoid_loss_forward(nn, logits, &targets, scale));
 }
 
@@ -301,7 +306,7 @@ void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *inp
     mask_rcnn_features(nn, model, input, &step.features);
     rpn_forward(nn, &model->rpn, step.features.levels, &maps);
     anchor_losses(&step, &maps);
-    box_list_create(nn, &proposals, input->n * model->rpn.options.post_nms);
+    box_list_create(nn, &proposals, input->n * rpn_limits_of(nn, &model->rpn).post_nms);
     rpn_propose(nn, &model->rpn, &maps, step.features.height, step.features.width, extents,
                 &proposals);
     if (nn_failed(nn)) return;

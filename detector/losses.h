@@ -5,28 +5,30 @@
 #pragma once
 
 #include "base/random.h"
-#include "data/rle.h"
 #include "detector/mask_rcnn.h"
+#include "detector/mask_targets.h"
 #include "heads/matching.h"
 
 // The objects of one image, in the frame of the resized image. Borrowed until nn_backward has run.
 struct image_truth {
     int64_t count;
-    const float *boxes;      // [count, 4]
-    const int32_t *labels;   // [count], from 1
-    const struct rle *masks; // [count], as large as the resized image
+    const float *boxes;              // [count, 4]
+    const int32_t *labels;           // [count], from 1
+    const struct object_mask *masks; // [count]
 };
 
 struct loss_settings {
     struct matching_rule anchor_rule; // 0.7, 0.3, keeping the best
     struct matching_rule region_rule; // 0.5, 0.5
-    struct sampling anchors;          // 256, half
-    struct sampling regions;          // 512, a quarter
+    struct sampling anchors;          // rpn.sampled, half of them objects
+    struct sampling regions;          // box.sampled, a quarter
+    double weight;                    // what all losses are multiplied with; 1
     uint64_t seed;                    // of the sampling
     uint64_t step;                    // which training step this is
 };
 
-struct loss_settings loss_settings_default(void);
+// The rules above with the numbers that the configuration has.
+struct loss_settings loss_settings_of(const struct model_config *config);
 
 // Each sums over its levels or regions and is divided by the number of sampled anchors (the first
 // two), of sampled regions (the next two), of mask pixels of objects (the last).

@@ -2,12 +2,21 @@
 // resolution of the logits (He et al., 2017, section 3.1).
 #pragma once
 
-#include "data/rle.h"
+#include "data/polygon.h"
 #include "detector/conventions.h"
 
-// targets[regions, size, size], from 0 to 1. masks[truths[i]] is the truth of region i, a mask of
-// the resized image, whose frame the boxes are in. Only one mask at a time exists as pixels.
-// Nothing is written after a failure.
+// The mask of an object in the frame of the resized image: polygons, or pixels.
+struct object_mask {
+    const struct polygon *polygons; // united; they may reach out of the image
+    int64_t num_polygons;           // 0: the mask is rle
+    struct rle rle;                 // as large as the resized image
+};
+
+// targets[regions, size, size], from 0 to 1. masks[truths[i]] is the truth of region i. Polygons
+// are moved and scaled into each region and drawn at its resolution (detectron2,
+// structures/masks.py); of a mask as pixels RoIAlign takes samples, and only one at a time exists
+// as pixels. After a failure the targets mean nothing.
 void mask_targets_make(struct nn *nn, const struct conventions_rules *rules,
-                       const struct rle *masks, int64_t num_masks, const struct box_list *regions,
-                       const int32_t *truths, int64_t size, float *targets);
+                       const struct object_mask *masks, int64_t num_masks,
+                       const struct box_list *regions, const int32_t *truths, int64_t size,
+                       float *targets);

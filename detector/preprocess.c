@@ -6,12 +6,16 @@
 
 enum { SIDE_MULTIPLE = 32, BYTE_VALUES = 256 };
 
-struct extent preprocess_extent(const struct mask_rcnn *model, int32_t width, int32_t height) {
-    const struct model_config *config = model->config;
+struct extent preprocess_extent_for(const struct mask_rcnn *model, int32_t width, int32_t height,
+                                    int64_t short_side) {
     struct image_size size =
-        size_rule_apply(model->rules->size_rule, width, height, (int32_t)config->input.short_side,
-                        (int32_t)config->input.long_side);
+        size_rule_apply(model->rules->size_rule, width, height, (int32_t)short_side,
+                        (int32_t)model->config->input.long_side);
     return (struct extent){.height = size.height, .width = size.width};
+}
+
+struct extent preprocess_extent(const struct mask_rcnn *model, int32_t width, int32_t height) {
+    return preprocess_extent_for(model, width, height, model->config->input.short_side);
 }
 
 static int32_t round_up(int32_t side) {
@@ -44,13 +48,14 @@ static void make_normalisation(const struct model_config *config, struct normali
     }
 }
 
-// [height, width, 3] of pixels to rows that are row_floats long.
-static void normalise(const struct normalisation *n, const struct image *image, int64_t row_floats,
-                      float *out) {
-    for (int64_t y = 0; y < image->height; y++) {
-        const uint8_t *from = image->pixels + y * image->width * 3;
+// The pixels of image from (top, left) on, as many as extent says, to rows that are row_floats
+// long.
+static void normalise(const struct normalisation *n, const struct image *image, int32_t top,
+                      int32_t left, struct extent extent, int64_t row_floats, float *out) {
+    for (int64_t y = 0; y < extent.height; y++) {
+        const uint8_t *from = image->pixels + ((top + y) * image->width + left) * 3;
         float *to = out + y * row_floats;
-        for (int64_t x = 0; x < image->width; x++)
+        for (int64_t x = 0; x < extent.width; x++)
             for (int c = 0; c < 3; c++)
                 to[3 * x + c] = n->values[c][from[3 * x + n->source[c]]];
     }
@@ -66,47 +71,58 @@ static void clear_padding(struct extent extent, struct extent padded, float *pla
 }
 
 static enum status resize_normalised(const struct normalisation *n, const struct image *image,
-                                     struct extent extent, int64_t row_floats, float *plane,
+                                     const struct crop *crop, int64_t row_floats, float *plane,
                                      struct arena *arena, struct error *err) {
+    struct extent whole = {image->height, image->width};
+    struct extent resized = crop->resized;
     int64_t from_count = 3 * (int64_t)image->width * image->height;
-    int64_t to_row = 3 * (int64_t)extent.width;
+    int64_t to_row = 3 * (int64_t)resized.width;
     float *from = arena_alloc(arena, from_count, sizeof *from);
-    float *to = arena_alloc(arena, to_row * extent.height, sizeof *to);
+    float *to = arena_alloc(arena, to_row * resized.height, sizeof *to);
     if (!from || !to)
-        return error_memory(err, "an image's pixels", (from_count + to_row * extent.height) * 4);
-    normalise(n, image, 3 * (int64_t)image->width, from);
-    TRY(float_image_resize(to, (struct image_size){extent.width, extent.height}, from,
+        return error_memory(err, "an image's pixels", (from_count + to_row * resized.height) * 4);
+    normalise(n, image, 0, 0, whole, 3 * (int64_t)image->width, from);
+    TRY(float_image_resize(to, (struct image_size){resized.width, resized.height}, from,
                            (struct image_size){image->width, image->height}, arena, err));
-    for (int64_t y = 0; y < extent.height; y++)
-        memcpy(plane + y * row_floats, to + y * to_row, (size_t)to_row * sizeof *to);
+    for (int64_t y = 0; y < crop->extent.height; y++)
+        memcpy(plane + y * row_floats, to + (crop->top + y) * to_row + 3 * (int64_t)crop->left,
+               3 * (size_t)crop->extent.width * sizeof *to);
     return STATUS_OK;
 }
 
 static enum status fill_image(const struct mask_rcnn *model, const struct image *image,
-                              struct extent extent, int64_t row_floats, float *plane,
+                              const struct crop *crop, int64_t row_floats, float *plane,
                               struct arena *arena, struct error *err) {
     struct normalisation normalisation;
+    struct image resized = *image;
+    bool same = image->width == crop->resized.width && image->height == crop->resized.height;
     make_normalisation(model->config, &normalisation);
-    if (image->width == extent.width && image->height == extent.height) {
-        normalise(&normalisation, image, row_floats, plane);
-        return STATUS_OK;
-    }
-    if (!model->rules->resizes_bytes)
-        return resize_normalised(&normalisation, image, extent, row_floats, plane, arena, err);
-    struct image resized;
-    TRY(image_resize(&resized, image, extent.width, extent.height, arena, err));
-    normalise(&normalisation, &resized, row_floats, plane);
+    if (!same && !model->rules->resizes_bytes)
+        return resize_normalised(&normalisation, image, crop, row_floats, plane, arena, err);
+    if (!same)
+        TRY(image_resize(&resized, image, crop->resized.width, crop->resized.height, arena, err));
+    normalise(&normalisation, &resized, crop->top, crop->left, crop->extent, row_floats, plane);
     return STATUS_OK;
+}
+
+enum status preprocess_crop(const struct mask_rcnn *model, const struct image *image,
+                            const struct crop *crop, struct extent padded, float *plane,
+                            struct arena *arena, struct error *err) {
+    struct extent extent = crop->extent;
+    CHECK(extent.width <= padded.width && extent.height <= padded.height);
+    CHECK(crop->left >= 0 && crop->left <= crop->resized.width - extent.width);
+    CHECK(crop->top >= 0 && crop->top <= crop->resized.height - extent.height);
+    struct arena_mark mark = arena_mark(arena);
+    enum status status =
+        fill_image(model, image, crop, 3 * (int64_t)padded.width, plane, arena, err);
+    arena_release(arena, mark);
+    clear_padding(extent, padded, plane);
+    return status;
 }
 
 enum status preprocess_image(const struct mask_rcnn *model, const struct image *image,
                              struct extent extent, struct extent padded, float *plane,
                              struct arena *arena, struct error *err) {
-    CHECK(extent.width <= padded.width && extent.height <= padded.height);
-    struct arena_mark mark = arena_mark(arena);
-    enum status status =
-        fill_image(model, image, extent, 3 * (int64_t)padded.width, plane, arena, err);
-    arena_release(arena, mark);
-    clear_padding(extent, padded, plane);
-    return status;
+    const struct crop whole = {.resized = extent, .extent = extent};
+    return preprocess_crop(model, image, &whole, padded, plane, arena, err);
 }

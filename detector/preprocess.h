@@ -11,6 +11,10 @@
 // The size that an image of width x height is resized to.
 struct extent preprocess_extent(const struct mask_rcnn *model, int32_t width, int32_t height);
 
+// The same for another short side than the configuration's.
+struct extent preprocess_extent_for(const struct mask_rcnn *model, int32_t width, int32_t height,
+                                    int64_t short_side);
+
 // The sides of the input tensor for images of these sizes: the largest of each, rounded up.
 struct extent preprocess_padded(const struct extent *extents, int64_t count);
 
@@ -19,3 +23,15 @@ struct extent preprocess_padded(const struct extent *extents, int64_t count);
 MUST_CHECK enum status preprocess_image(const struct mask_rcnn *model, const struct image *image,
                                         struct extent extent, struct extent padded, float *plane,
                                         struct arena *arena, struct error *err);
+
+// A part of the resized image: extent.height x extent.width pixels from (top, left) on.
+struct crop {
+    struct extent resized; // the whole
+    int32_t top, left;
+    struct extent extent;
+};
+
+// The same for a part of image, which lies at the start of plane as if it were all.
+MUST_CHECK enum status preprocess_crop(const struct mask_rcnn *model, const struct image *image,
+                                       const struct crop *crop, struct extent padded, float *plane,
+                                       struct arena *arena, struct error *err);

@@ -1,18 +1,18 @@
 #include "tools/eval_detect.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "data/coco_image.h"
 #include "data/coco_write.h"
 #include "detector/coco_result.h"
 #include "tools/eval_classes.h"
 #include "tools/interrupt.h"
 #include "tools/progress.h"
 
-enum { PATH_BYTES = 4096, BLOCK_BYTES = 1 << 20 };
+enum { BLOCK_BYTES = 1 << 20 };
 
 struct model_run {
     const struct invocation *invocation;
@@ -50,25 +50,16 @@ static enum status choose_images(struct model_run *run, struct error *err) {
     return STATUS_OK;
 }
 
-static enum status path_of(char path[PATH_BYTES], const struct model_run *run,
-                           const struct coco_image *image, struct error *err) {
-    if (!image->file_name)
-        return error_set(err, STATUS_DATA, "%s: image %lld has no file_name", run->truth->path,
-                         (long long)image->id);
-    int size = snprintf(path, PATH_BYTES, "%s/%s", run->options->image_folder, image->file_name);
-    if (size < PATH_BYTES) return STATUS_OK;
-    return error_set(err, STATUS_NO_INPUT, "%.64s...: the path is too long", path);
-}
-
 // Looks for all files before the first one is detected in.
 static enum status look_for_files(const struct model_run *run, struct error *err) {
-    char path[PATH_BYTES];
-    char first[PATH_BYTES] = "";
+    char path[COCO_PATH_BYTES];
+    char first[COCO_PATH_BYTES] = "";
     int code = 0;
     int64_t num_missing = 0;
     for (int64_t i = 0; i < run->truth->num_images; i++) {
         if (!run->wanted[i]) continue;
-        TRY(path_of(path, run, &run->truth->images[i], err));
+        TRY(coco_image_path(path, run->truth, &run->truth->images[i], run->options->image_folder,
+                            err));
         if (access(path, R_OK) == 0) continue;
         if (num_missing++ > 0) continue;
         code = errno;
@@ -77,21 +68,6 @@ static enum status look_for_files(const struct model_run *run, struct error *err
     if (num_missing == 0) return STATUS_OK;
     return error_set(err, STATUS_NO_INPUT, "%s: %s (of %lld images, %lld are not there)", first,
                      strerror(code), (long long)run->num_wanted, (long long)num_missing);
-}
-
-static enum status load_image(struct image *loaded, const struct model_run *run,
-                              const struct coco_image *image, struct arena *arena,
-                              struct error *err) {
-    char path[PATH_BYTES];
-    const struct image_limits limits = image_limits_default();
-    TRY(path_of(path, run, image, err));
-    TRY(image_load(loaded, NULL, path, &limits, true, arena, err));
-    bool known = image->width > 0 && image->height > 0;
-    if (!known || (loaded->width == image->width && loaded->height == image->height))
-        return STATUS_OK;
-    return error_set(err, STATUS_DATA, "%s: %d x %d pixels, but %d x %d in %s", path,
-                     (int)loaded->width, (int)loaded->height, (int)image->width, (int)image->height,
-                     run->truth->path);
 }
 
 // ---- Results ----
@@ -119,7 +95,7 @@ static enum status detect_in(struct model_run *run, const struct coco_image *ima
                              struct arena *arena, int64_t *count, struct error *err) {
     struct image pixels;
     struct detection_list list;
-    TRY(load_image(&pixels, run, image, arena, err));
+    TRY(coco_image_load(&pixels, run->truth, image, run->options->image_folder, arena, err));
     enum status status = detector_detect(&run->detector, &pixels, 1, NULL, arena, &list, err);
     if (status != STATUS_OK) {
         error_prefix(err, "%s: ", image->file_name);

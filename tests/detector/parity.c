@@ -252,14 +252,14 @@ static enum status make_truth(struct parity *p, struct extent extent, struct ima
                               struct error *err) {
     const struct fixture *f = &p->fixture;
     float *boxes = arena_alloc(&p->arena, 4 * f->num_truths, sizeof *boxes);
-    struct rle *masks = arena_alloc(&p->arena, f->num_truths, sizeof *masks);
+    struct object_mask *masks = arena_alloc_zero(&p->arena, f->num_truths, sizeof *masks);
     if (!boxes || !masks) return error_memory(err, "truths", f->num_truths);
     float scale_x = (float)extent.width / (float)f->width;
     float scale_y = (float)extent.height / (float)f->height;
     for (int64_t i = 0; i < f->num_truths; i++) {
         for (int j = 0; j < 4; j++)
             boxes[4 * i + j] = f->truth_boxes[4 * i + j] * (j % 2 ? scale_y : scale_x);
-        TRY(resize_mask(&f->truth_masks[i], extent, &p->arena, &masks[i], err));
+        TRY(resize_mask(&f->truth_masks[i], extent, &p->arena, &masks[i].rle, err));
     }
     *truth = (struct image_truth){f->num_truths, boxes, f->truth_labels, masks};
     return STATUS_OK;
@@ -322,7 +322,7 @@ static enum status compare_training(struct parity *p, struct error *err) {
     struct tensor *input = NULL;
     struct image_truth truth;
     struct losses losses;
-    struct loss_settings settings = loss_settings_default();
+    struct loss_settings settings = loss_settings_of(&p->config);
     settings.anchors.count = 0;
     settings.regions.count = 0;
     TRY(mask_rcnn_build(&p->trained, &p->config, &p->arena, true, err));

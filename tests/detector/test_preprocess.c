@@ -230,6 +230,39 @@ static void extents(void) {
     EXPECT_INT(padded.width, 1088);
 }
 
+// A part is what the whole has there, with padding of its own.
+static void crops(void) {
+    static const struct crop CASES[] = {
+        {{64, 90}, 5, 20, {40, 61}},
+        {{64, 90}, 24, 0, {40, 90}},
+        {{48, 70}, 0, 30, {32, 40}}, // of the image as it is
+        {{30, 20}, 0, 0, {30, 20}},
+    };
+    struct error err;
+    for (int rule = 0; rule < 2; rule++) {
+        configure((const char *const[]){"conventions", rule ? "torchvision" : "detectron2", NULL});
+        struct image image = random_image(70, 48);
+        for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+            const struct crop *crop = &CASES[i];
+            struct extent whole = {64, 96};
+            struct extent padded = {64, 96};
+            float *all = arena_alloc(&arena, 3 * 64 * 96, sizeof *all);
+            float *part = arena_alloc(&arena, 3 * 64 * 96, sizeof *part);
+            REQUIRE(all && part);
+            EXPECT_OK(preprocess_image(&model, &image, crop->resized, whole, all, &arena, &err),
+                      &err);
+            EXPECT_OK(preprocess_crop(&model, &image, crop, padded, part, &arena, &err), &err);
+            check_padding(part, crop->extent, padded);
+            int64_t num_wrong = 0;
+            for (int64_t y = 0; y < crop->extent.height; y++)
+                num_wrong +=
+                    memcmp(part + y * 3 * 96, all + ((crop->top + y) * 96 + crop->left) * 3,
+                           3 * (size_t)crop->extent.width * sizeof *part) != 0;
+            EXPECT_INT(num_wrong, 0);
+        }
+    }
+}
+
 static void little_memory(void) {
     struct error err;
     configure((const char *const[]){"input.short_side", "64", "input.long_side", "140", NULL});
@@ -254,6 +287,7 @@ int main(int argc, char **argv) {
                                {"detectron2", detectron2},
                                {"caffe pixels", caffe_pixels},
                                {"extents", extents},
+                               {"crops", crops},
                                {"little memory", little_memory},
                                {0},
                            });
