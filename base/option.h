@@ -140,6 +140,10 @@ struct option_origin options_origin(const struct options *options, const struct 
 // that gives exactly these values.
 void options_write_json(const struct options *options, struct json_writer *w);
 
+// The value of one option as a user would write it; different values are written differently.
+void options_write_value(const struct options *options, const struct option *row,
+                         struct output *out);
+
 // A line for each option: name, value, where the value came from.
 void options_write_table(const struct options *options, struct output *out);
 

@@ -116,15 +116,13 @@ void options_write_json(const struct options *options, struct json_writer *w) {
 
 // ---- A table ----
 
-// The value as a user would write it, in an output that the caller discards.
-static void show_value(const struct options *options, const struct option *row,
-                       struct output *shown) {
-    output_open_memory(shown);
+void options_write_value(const struct options *options, const struct option *row,
+                         struct output *out) {
     struct json_writer w;
-    json_writer_init(&w, shown, 0);
+    json_writer_init(&w, out, 0);
     const void *field = field_of(options, row);
     if (row->kind == OPTION_CHOICE)
-        output_text(shown, choice_of(row, field));
+        output_text(out, choice_of(row, field));
     else
         write_value(&w, row, field);
 }
@@ -150,12 +148,14 @@ void options_write_table(const struct options *options, struct output *out) {
     for (int64_t i = 0; i < options->count; i++) {
         int name = (int)strlen(options->rows[i].name);
         if (name > name_width) name_width = name;
-        show_value(options, &options->rows[i], &shown);
+        output_open_memory(&shown);
+        options_write_value(options, &options->rows[i], &shown);
         if (shown.size > value_width && shown.size <= max_width) value_width = (int)shown.size;
         output_discard(&shown);
     }
     for (int64_t i = 0; i < options->count; i++) {
-        show_value(options, &options->rows[i], &shown);
+        output_open_memory(&shown);
+        options_write_value(options, &options->rows[i], &shown);
         output_printf(out, "%-*s  %-*s  %s\n", name_width, options->rows[i].name, value_width,
                       shown.size ? shown.data : "", origin_text(options->origins[i]));
         output_discard(&shown);

@@ -1,0 +1,28 @@
+// Where a training stands: together with parameters and momentum, all that the next step follows
+// from. As JSON:
+//
+//     {"v": 1, "step": 1200, "seed": 1, "batch": 16, "group": 2, "best_score": 0.371,
+//      "best_step": 1000, "evals_since_best": 1, "sums": {"steps": 5, "rpn_class": ..}}
+#pragma once
+
+#include "train/metrics.h"
+
+struct training_state {
+    int64_t step; // finished steps
+    int64_t seed;
+    int64_t batch, group;
+    double best_score; // of all evaluations so far; NaN before the first
+    int64_t best_step; // whose score that is
+    int64_t evals_since_best;
+    struct metrics_sums sums; // since the last line of metrics
+};
+
+// At step 0, before the first evaluation.
+struct training_state training_state_start(int64_t seed, int64_t batch, int64_t group);
+
+MUST_CHECK enum status training_state_save(const struct training_state *state, const char *path,
+                                           struct error *err);
+
+// Reads back every number exactly. A key that is missing is an error.
+MUST_CHECK enum status training_state_load(struct training_state *state, const char *path,
+                                           struct error *err);
