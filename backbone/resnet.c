@@ -133,6 +133,7 @@ enum status resnet_build(struct resnet *resnet, const struct resnet_options *opt
         if (!blocks) return error_memory(err, "a backbone", count * (int64_t)sizeof *blocks);
         resnet->num_blocks[stage] = count;
         resnet->blocks[stage] = blocks;
+        int64_t first = parameters->count;
         for (int64_t i = 0; i < count; i++) {
             struct block_plan plan = {
                 .in = in,
@@ -147,6 +148,7 @@ enum status resnet_build(struct resnet *resnet, const struct resnet_options *opt
             build_block(&blocks[i], options, &plan, parameters);
             in = plan.out;
         }
+        if (first < parameters->count) resnet->first[stage] = parameters->items[first];
     }
     return STATUS_OK;
 }
@@ -176,6 +178,7 @@ void resnet_forward(struct nn *nn, struct resnet *resnet, struct tensor *image,
     struct tensor *x = max_pool_forward(nn, stem, 3, 2, 1);
     nn_release(nn, stem);
     for (int stage = 0; stage < RESNET_STAGES; stage++) {
+        nn_mark(nn, resnet->first[stage]);
         for (int64_t i = 0; i < resnet->num_blocks[stage]; i++) {
             struct tensor *y = block_forward(nn, &resnet->blocks[stage][i], x);
             // A stage's result stays for the caller.

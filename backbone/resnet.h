@@ -39,6 +39,7 @@ struct resnet {
     struct gated_conv stem;
     int64_t num_blocks[RESNET_STAGES];
     struct bottleneck *blocks[RESNET_STAGES];
+    const struct parameter *first[RESNET_STAGES]; // of the stage's parameters
 };
 
 MUST_CHECK enum status resnet_build(struct resnet *resnet, const struct resnet_options *options,

@@ -32,3 +32,10 @@ set_target_properties(dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY}
 
 # oneDNN's threads are OpenMP's, and ours in kernels must be the same ones.
 find_package(OpenMP REQUIRED COMPONENTS C)
+
+# MPI has several makers; FindMPI takes the one whose mpicc comes first in PATH. libmpi costs the
+# start of the program half a millisecond, so it is linked like all others.
+find_package(MPI QUIET COMPONENTS C)
+if(NOT MPI_C_FOUND)
+  message(FATAL_ERROR "MPI is missing: install the packages libopenmpi-dev and openmpi-bin")
+endif()

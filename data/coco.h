@@ -77,6 +77,7 @@ struct coco_image {
     int32_t width; // 0: not given
     int32_t height;
     const char *file_name; // NULL: not given
+    int exif_orientation;  // 2..8: the file's, to be written with an image that was turned upright
     uint16_t defects;
 };
 

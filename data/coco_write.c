@@ -31,6 +31,13 @@ enum status coco_writer_open_results(struct coco_writer *w, const char *path, st
     return STATUS_OK;
 }
 
+void coco_writer_open_results_text(struct coco_writer *w) {
+    *w = (struct coco_writer){.is_results = true};
+    output_open_memory(&w->out);
+    json_writer_init(&w->json, &w->out, 0);
+    json_write_begin_array(&w->json);
+}
+
 // ---- Pieces ----
 
 static void write_box(struct coco_writer *w, const struct coco_box *box) {
@@ -116,6 +123,8 @@ void coco_write_image(struct coco_writer *w, const struct coco_image *image) {
     if (image->width) json_write_key_int64(&w->json, "width", image->width);
     if (image->height) json_write_key_int64(&w->json, "height", image->height);
     if (image->file_name) json_write_key_text(&w->json, "file_name", image->file_name);
+    if (image->exif_orientation > 1)
+        json_write_key_int64(&w->json, "exif_orientation", image->exif_orientation);
     end_record(w);
 }
 
@@ -151,7 +160,7 @@ void coco_write_result(struct coco_writer *w, const struct coco_annotation *resu
     end_record(w);
 }
 
-enum status coco_writer_commit(struct coco_writer *w, struct error *err) {
+static void end_document(struct coco_writer *w) {
     close_section(w);
     if (w->is_results) {
         json_write_end_array(&w->json);
@@ -165,7 +174,20 @@ enum status coco_writer_commit(struct coco_writer *w, struct error *err) {
         json_write_end_object(&w->json);
     }
     output_text(&w->out, "\n");
+}
+
+enum status coco_writer_commit(struct coco_writer *w, struct error *err) {
+    end_document(w);
     return output_commit(&w->out, err);
+}
+
+enum status coco_writer_text(struct coco_writer *w, const char **text, int64_t *size,
+                             struct error *err) {
+    end_document(w);
+    TRY(output_finish(&w->out, err));
+    *text = w->out.data;
+    *size = w->out.size;
+    return STATUS_OK;
 }
 
 void coco_writer_discard(struct coco_writer *w) {

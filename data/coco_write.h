@@ -39,7 +39,12 @@ MUST_CHECK enum status coco_writer_open_set(struct coco_writer *w, const char *p
 MUST_CHECK enum status coco_writer_open_results(struct coco_writer *w, const char *path,
                                                 struct error *err);
 
-// Records of an annotation file, all of one kind in a row, the kinds in any order.
+// The text of a results file in memory, to be read with coco_writer_text.
+void coco_writer_open_results_text(struct coco_writer *w);
+
+// Records of an annotation file, all of one kind in a row, the kinds in any order. An image whose
+// file was turned upright has the key "exif_orientation", 2 to 8, which COCO does not know: width,
+// height and all annotations are those of the upright image.
 void coco_write_image(struct coco_writer *w, const struct coco_image *image);
 void coco_write_category(struct coco_writer *w, const struct coco_category *category);
 
@@ -51,6 +56,10 @@ void coco_write_annotation(struct coco_writer *w, const struct coco_annotation *
 void coco_write_result(struct coco_writer *w, const struct coco_annotation *result);
 
 MUST_CHECK enum status coco_writer_commit(struct coco_writer *w, struct error *err);
+
+// Ends a text in memory, which stays until coco_writer_discard.
+MUST_CHECK enum status coco_writer_text(struct coco_writer *w, const char **text, int64_t *size,
+                                        struct error *err);
 void coco_writer_discard(struct coco_writer *w); // safe after commit and on a zeroed struct
 
 // Makes the segmentation of a mask, SEGMENT_STRING or SEGMENT_COUNTS, in arena.

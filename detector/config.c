@@ -157,7 +157,7 @@ struct fpn_options model_config_fpn(const struct model_config *c) {
     return options;
 }
 
-struct rpn_options model_config_rpn(const struct model_config *c, bool training) {
+struct rpn_options model_config_rpn(const struct model_config *c) {
     const struct conventions_rules *rules = conventions_of((enum conventions)c->conventions);
     return (struct rpn_options){
         .channels = c->fpn.channels,
@@ -165,8 +165,8 @@ struct rpn_options model_config_rpn(const struct model_config *c, bool training)
         .anchor_sizes = c->rpn.anchor_sizes,
         .anchor_ratios = c->rpn.anchor_ratios,
         .anchor_rule = rules->anchors,
-        .pre_nms = training ? c->rpn.pre_nms_train : c->rpn.pre_nms_test,
-        .post_nms = training ? c->rpn.post_nms_train : c->rpn.post_nms_test,
+        .detecting = {c->rpn.pre_nms_test, c->rpn.post_nms_test},
+        .training = {c->rpn.pre_nms_train, c->rpn.post_nms_train},
         .nms_threshold = c->rpn.nms,
         .min_side = rules->proposal_min_side,
     };

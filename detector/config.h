@@ -105,7 +105,7 @@ int64_t model_config_num_classes(const struct model_config *config);
 // The parts, as their builders want them.
 struct resnet_options model_config_resnet(const struct model_config *config);
 struct fpn_options model_config_fpn(const struct model_config *config);
-struct rpn_options model_config_rpn(const struct model_config *config, bool training);
+struct rpn_options model_config_rpn(const struct model_config *config);
 // gate is filled and borrowed.
 struct box_head_options model_config_box_head(const struct model_config *config,
                                               struct gate_options *gate);

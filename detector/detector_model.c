@@ -60,7 +60,7 @@ struct making {
     const char *path; // a copy in the model's arena; NULL for the options' defaults
     const struct option_texts *overrides;
     bool training;
-    bool verify; // a model file's checksum
+    bool loads; // from a model file, whose checksum is verified
 };
 
 // *file is left open, or zeroed if the path is that of a configuration.
@@ -68,10 +68,14 @@ static enum status describe(struct detector_model *model, const struct making *m
                             struct model_file *file, struct error *err) {
     bool is_model_file = false;
     if (making->path) TRY(model_file_recognise(making->path, &is_model_file, err));
-    if (is_model_file) TRY(model_file_open(file, making->path, making->verify, &model->arena, err));
+    if (making->loads && !is_model_file)
+        return error_set(err, STATUS_DATA,
+                         "%s: not a model file (a configuration has no weights; gctmask convert "
+                         "imports those of other programs)",
+                         making->path);
+    if (is_model_file) TRY(model_file_open(file, making->path, making->loads, &model->arena, err));
     TRY(configure(model, making->path, is_model_file ? file : NULL, making->overrides, err));
-    return mask_rcnn_describe(&model->network, &model->config, &model->arena, making->training,
-                              err);
+    return mask_rcnn_describe(&model->network, &model->config, &model->arena, err);
 }
 
 typedef enum status completer(struct detector_model *model, const struct model_file *file,
@@ -138,9 +142,6 @@ enum status detector_model_create(struct detector_model *model, const char *path
 static enum status fill(struct detector_model *model, const struct model_file *file,
                         const struct making *making, struct error *err) {
     struct parameters *parameters = &model->network.parameters;
-    if (!file->path)
-        return error_set(err, STATUS_DATA, "%s: not a model file (a configuration has no weights)",
-                         making->path);
     // Only a file that really holds so many numbers may ask for memory.
     TRY(model_file_match(file, parameters, err));
     TRY(parameters_allocate(parameters, making->training, err));

@@ -25,6 +25,7 @@ struct mask_rcnn {
     struct rpn rpn;
     struct box_head box_head;
     struct mask_head mask_head;
+    const struct parameter *first_of_fpn, *first_of_heads; // see nn_mark
 };
 
 // What the deltas of the box head are multiplied with (Ren et al., 2015).
@@ -41,7 +42,7 @@ struct features {
 // not move. parameters_allocate completes it.
 MUST_CHECK enum status mask_rcnn_describe(struct mask_rcnn *model,
                                           const struct model_config *config, struct arena *arena,
-                                          bool training, struct error *err);
+                                          struct error *err);
 
 // Describes the model and allocates its parameters (zeros), with gradients for training.
 MUST_CHECK enum status mask_rcnn_build(struct mask_rcnn *model, const struct model_config *config,

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/config.h"
 #include "base/json_writer.h"
+#include "detector/weights_check.h"
 
 static const char *const FORMAT_KEY = "format";
 static const char *const CONFIG_KEY = "config";
@@ -165,6 +166,19 @@ static void name_left_over(const struct model_file *file, const struct parameter
     fault->count = count;
 }
 
+// What people get wrong most often has a message of its own.
+static enum status check_classes(const struct model_file *file, const struct parameters *parameters,
+                                 struct error *err) {
+    static const char *const name = "roi_heads.box_predictor.cls_score.bias";
+    const struct safetensor *tensor = safetensors_find(&file->tensors, name);
+    const struct parameter *p = parameters_find(parameters, name);
+    if (!tensor || !p || tensor->num_dims != 1 || tensor->shape[0] == p->shape[0]) return STATUS_OK;
+    return error_set(err, STATUS_DATA,
+                     "%s: weights of %lld classes and a configuration of %lld, both without "
+                     "background",
+                     file->path, (long long)tensor->shape[0] - 1, (long long)p->shape[0] - 1);
+}
+
 static enum status report(const struct model_file *file, struct fault *faults, struct error *err) {
     struct output text;
     output_open_memory(&text);
@@ -188,6 +202,7 @@ static enum status report(const struct model_file *file, struct fault *faults, s
 enum status model_file_match(const struct model_file *file, const struct parameters *parameters,
                              struct error *err) {
     struct fault faults[NUM_FAULTS] = {0};
+    TRY(check_classes(file, parameters, err));
     for (int i = 0; i < NUM_FAULTS; i++)
         output_open_memory(&faults[i].names);
     int64_t num_left = file->tensors.count;
@@ -207,6 +222,7 @@ enum status model_file_fill(const struct model_file *file, struct parameters *pa
         const struct safetensor *tensor = safetensors_find(&file->tensors, p->name);
         CHECK(tensor && is_shape(tensor, p));
         TRY(safetensor_to_float(tensor, p->data, err));
+        TRY(weights_check(p, file->path, p->name, err));
     }
     parameters_changed(parameters);
     return STATUS_OK;

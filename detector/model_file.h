@@ -40,6 +40,6 @@ MUST_CHECK enum status model_file_configure(const struct model_file *file, struc
 MUST_CHECK enum status model_file_match(const struct model_file *file,
                                         const struct parameters *parameters, struct error *err);
 
-// Fills parameters that match.
+// Fills parameters that match. A number that is not finite is an error that names its tensor.
 MUST_CHECK enum status model_file_fill(const struct model_file *file, struct parameters *parameters,
                                        struct error *err);

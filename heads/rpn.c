@@ -65,15 +65,20 @@ struct proposal_level rpn_level(const struct rpn *rpn, const struct rpn_maps *ma
     return level;
 }
 
+struct rpn_limits rpn_limits_of(const struct nn *nn, const struct rpn *rpn) {
+    return nn->mode == NN_TRAINING ? rpn->options.training : rpn->options.detecting;
+}
+
 void rpn_propose(struct nn *nn, const struct rpn *rpn, const struct rpn_maps *maps, int64_t height,
                  int64_t width, const struct extent *extents, struct box_list *list) {
     const struct rpn_options *o = &rpn->options;
+    struct rpn_limits limits = rpn_limits_of(nn, rpn);
     struct proposals proposals = {
         .num_levels = RPN_LEVELS,
         .num_anchors = o->anchor_ratios.count,
         .extents = extents,
-        .pre_nms = o->pre_nms,
-        .post_nms = o->post_nms,
+        .pre_nms = limits.pre_nms,
+        .post_nms = limits.post_nms,
         .nms_threshold = (float)o->nms_threshold,
         .min_side = (float)o->min_side,
     };

@@ -17,7 +17,9 @@ struct rpn_options {
     struct option_doubles anchor_sizes;  // pixels, one for each level
     struct option_doubles anchor_ratios; // height over width
     enum anchor_rule anchor_rule;
-    int64_t pre_nms, post_nms; // see struct proposals
+    struct rpn_limits {
+        int64_t pre_nms, post_nms; // see struct proposals
+    } detecting, training;
     double nms_threshold;
     double min_side;
 };
@@ -43,6 +45,9 @@ void rpn_forward(struct nn *nn, struct rpn *rpn, struct tensor *const levels[RPN
 // Level i of the maps with its anchors; see rpn_propose for height and width.
 struct proposal_level rpn_level(const struct rpn *rpn, const struct rpn_maps *maps, int i,
                                 int64_t height, int64_t width);
+
+// Those of the mode that nn is in.
+struct rpn_limits rpn_limits_of(const struct nn *nn, const struct rpn *rpn);
 
 // Fills list, whose capacity is n x post_nms, with the proposals of each image. The input of the
 // network was height x width pixels, of which extents[n] hold the images.

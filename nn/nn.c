@@ -215,6 +215,14 @@ void nn_run(struct nn *nn, struct call *call) {
     nn_check_guards(nn);
 }
 
+void nn_mark(struct nn *nn, const struct parameter *first) {
+    if (nn->mode != NN_TRAINING || nn_failed(nn)) return;
+    struct call *call = nn_call(nn, NUM_OPS, (int64_t)sizeof *call);
+    call->mark = first;
+    call->before = nn->tape;
+    nn->tape = call;
+}
+
 float *nn_grad(struct nn *nn, struct tensor *input, bool *add) {
     *add = input->grad != NULL;
     if (!input->wants_grad) return NULL;
@@ -231,6 +239,10 @@ void nn_move_grad(struct tensor *from, struct tensor *input) {
 void nn_backward(struct nn *nn) {
     for (struct call *call = nn->tape; call && !nn_failed(nn); call = call->before) {
         struct tensor *out = call->out;
+        if (call->mark) {
+            if (nn->gradient_observer) nn->gradient_observer(nn->gradient_context, call->mark);
+            continue;
+        }
         if (out->grad || call->is_loss) device_backward(nn, call);
         give_back(nn, out->grad);
         out->grad = NULL;

@@ -35,6 +35,9 @@
 #include "nn/heap.h"
 #include "nn/tensor.h"
 
+struct onednn;
+struct parameter;
+
 enum op {
 #define OP(name)      OP_##name,
 #define FORWARD(name) OP_##name,
@@ -65,11 +68,16 @@ struct call {
     struct tensor *out; // NULL where the result is not a tensor
     bool trains;        // has trainable parameters of its own
     bool is_loss;       // the backward pass starts here, with the gradient 1
+    const struct parameter *mark; // not a call but a mark (nn_mark)
     double multiply_adds;
     struct call *before; // the previous call on the tape
 };
 
 typedef void call_observer(void *context, const struct call *call);
+
+// Told, during nn_backward, that the gradients of first and of all trained parameters laid out
+// behind it are complete.
+typedef void gradient_observer(void *context, const struct parameter *first);
 
 struct nn {
     enum nn_device device;
@@ -87,6 +95,8 @@ struct nn {
     struct onednn *onednn;   // NULL on the plan device
     call_observer *observer; // told of every call; may be NULL
     void *observer_context;
+    gradient_observer *gradient_observer; // told of marks; may be NULL
+    void *gradient_context;
     // What nn_tensor returns when even records are out of memory: one after the other, so that the
     // shapes of all that a network still refers to stay right.
     struct tensor nothing[NUM_NOTHING];
@@ -131,6 +141,11 @@ void nn_scratch_free(struct nn *nn, float *scratch);
 // gradients are given back as soon as they have served; losses, and gradients of tensors that were
 // not computed (a network's inputs), stay until the next nn_begin.
 void nn_backward(struct nn *nn);
+
+// Says that calls recorded before this do not use first, nor any parameter laid out behind it. So
+// their gradients are complete when nn_backward comes here, and others can go on with them while it
+// computes the rest.
+void nn_mark(struct nn *nn, const struct parameter *first);
 
 // ---- For the implementations of operations ----
 

@@ -47,6 +47,7 @@ extern const struct option COMMON_OPTIONS[];
 
 // One use of a command.
 struct invocation {
+    char *const *argv; // the whole command line, NULL at its end
     const struct command *command;
     void *options;         // the command's own struct, filled
     struct options values; // the same with its table and where each value came from

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tools/command.h"
+#include "tools/interrupt.h"
 #include "tools/usage.h"
 
 static enum status run_command(struct invocation *invocation, struct error *err) {
@@ -51,6 +52,13 @@ static void hold_standard_streams(void) {
             (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+// Work that was cancelled ends with the code of the signal that did it.
+static enum exit_code exit_code_after(enum status status, enum exit_code outcome) {
+    if (status == STATUS_OK) return outcome;
+    if (status == STATUS_CANCELLED && interrupt_code() != EXIT_CODE_DONE) return interrupt_code();
+    return exit_code_of(status);
+}
+
 int main(int argc, char **argv) {
     hold_standard_streams();
     struct arena arena;
@@ -58,7 +66,7 @@ int main(int argc, char **argv) {
     struct error err = {0};
     arena_init(&arena, 1 << 16, 0);
     output_open_descriptor(&out, STDOUT_FILENO);
-    struct invocation invocation = {.arena = &arena, .out = &out};
+    struct invocation invocation = {.argv = argv, .arena = &arena, .out = &out};
     invocation.log = (struct log){LOG_INFO, STDERR_FILENO};
     enum status status = run(argc, argv, &invocation, &err);
     // What was printed before a failure is flushed too; the first failure is the one reported.
@@ -67,5 +75,5 @@ int main(int argc, char **argv) {
     if (status != STATUS_OK) report(&invocation, &err);
     output_discard(&out);
     arena_destroy(&arena);
-    return status == STATUS_OK ? (int)invocation.outcome : (int)exit_code_of(status);
+    return (int)exit_code_after(status, invocation.outcome);
 }

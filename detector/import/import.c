@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "detector/import/guess.h"
+#include "detector/weights_check.h"
 
 enum { BLOCK_BYTES = 1 << 20, MAX_SHOWN = 5 };
 
@@ -191,10 +192,13 @@ static enum status fill(const struct match *m, uint64_t seed, struct error *err)
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
         const struct key *key = is_wanted(m, p) ? key_map_find(&import->map, p->name) : NULL;
-        if (key)
-            TRY(key_fill(key, p->data, epsilon, &import->arena, err));
-        else
+        if (!key) {
             fresh[num_fresh++] = p;
+            continue;
+        }
+        const char *name = key->source ? key->source->tensor.name : p->name;
+        TRY(key_fill(key, p->data, epsilon, &import->arena, err));
+        TRY(weights_check(p, import->dict.path, name, err));
     }
     parameters_changed(parameters);
     TRY(add_fresh(import, fresh, num_fresh, err));

@@ -1,0 +1,26 @@
+// A detector at work on the images of a set, shared by all processes of a run: what it finds are
+// results like those of a file.
+#pragma once
+
+#include "data/coco.h"
+#include "detector/class_map.h"
+#include "detector/detector.h"
+#include "tools/progress.h"
+#include "train/communicator.h"
+
+struct detect_set {
+    struct detector *detector;
+    struct communicator *communicator;
+    const struct coco_set *truth;
+    const struct class_map *classes; // of the detector in truth
+    const char *image_folder;
+    const bool *wanted;        // of truth's images; NULL: all
+    const char *save;          // the file that the results also go to; NULL: none
+    struct progress *progress; // NULL: none
+};
+
+// Each process detects in every size-th image. On rank 0 *results is to be destroyed, elsewhere it
+// is empty. An image that is missing, damaged or of another size than the set says is an error:
+// leaving it out would change the score. An interruption is STATUS_CANCELLED.
+MUST_CHECK enum status detect_set_run(const struct detect_set *run, struct coco_set *results,
+                                      struct error *err);

@@ -1,0 +1,360 @@
+// gctmask train: a model that learns from annotated images.
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data/coco_image.h"
+#include "tools/command.h"
+#include "tools/interrupt.h"
+#include "tools/train_banner.h"
+#include "tools/train_evaluate.h"
+#include "train/initialise.h"
+#include "train/launch.h"
+#include "train/schedule.h"
+
+static const struct example EXAMPLES[] = {
+    {"gctmask train --config configs/r50_bn_gct_2fc_90k.json --init r50_gct.safetensors --ann "
+     "instances_train2017.json --image-dir train2017 --val-ann instances_val2017.json "
+     "--val-image-dir val2017 --out runs/gct",
+     "a row of the paper's table"},
+    {"gctmask train ... --out runs/gct --resume", "the same, going on from its last checkpoint"},
+    {"gctmask train ... --batch 4", "with 4 images in a step; the schedule is scaled to that"},
+    {"mpirun -n 8 gctmask train ... --out runs/gct", "8 processes that share each batch"},
+    {0},
+};
+
+struct session {
+    const struct invocation *invocation;
+    const struct train_options *options;
+    struct communicator *communicator;
+    struct detector detector;
+    struct coco_set train_set, val_set;
+    struct dataset train, val;
+    struct run_folder run;
+    bool has_run; // rank 0, once the folder is ours
+    struct train_report report;
+    struct train_evaluate evaluation;
+    struct trainer trainer;
+    int64_t configured_batch;
+    enum trainer_end end;
+};
+
+static bool leads(const struct session *s) {
+    return communicator_rank(s->communicator) == 0;
+}
+
+// ---- The model ----
+
+static enum status check_processes(const struct session *s, struct error *err) {
+    const struct model_config *config = &s->detector.model.config;
+    int64_t groups = step_num_groups(config);
+    int size = communicator_size(s->communicator);
+    if (size <= groups) return STATUS_OK;
+    return error_set(
+        err, STATUS_USAGE,
+        "%d processes, but a batch of %lld images in groups of %lld has work for %lld; "
+        "set schedule.group to %lld or less",
+        size, (long long)config->schedule.batch, (long long)config->schedule.group,
+        (long long)groups, (long long)(config->schedule.batch / size));
+}
+
+// A frozen batch norm that nobody trained keeps a backbone from learning well.
+static void warn_about_norms(const struct session *s) {
+    const struct model_config *config = &s->detector.model.config;
+    if (leads(s) && !s->options->resume && config->backbone.norm == NORM_FROZEN_BN)
+        log_message(
+            &s->invocation->log, LOG_WARNING,
+            "the backbone's batch norms are frozen and not initialised: --init with trained "
+            "weights, or set backbone.norm to gn");
+}
+
+static enum status initialise(struct session *s, struct error *err) {
+    struct initialised result;
+    if (!s->options->init) {
+        warn_about_norms(s);
+        return STATUS_OK;
+    }
+    TRY(initialise_from_file(&result, &s->detector.model, s->options->init, err));
+    if (!leads(s)) return STATUS_OK;
+    const struct log *log = &s->invocation->log;
+    log_message(log, LOG_INFO, "%s: %lld parameters taken", s->options->init,
+                (long long)result.taken);
+    if (result.predictors.count > 0)
+        log_message(log, LOG_WARNING, "%s has other classes; these start afresh: %s",
+                    s->options->init, result.predictors.text);
+    if (result.gates.count > 0)
+        log_message(log, LOG_INFO, "%s has no gates; these start as the identity: %s",
+                    s->options->init, result.gates.text);
+    return STATUS_OK;
+}
+
+static enum status make_model(struct session *s, struct error *err) {
+    const struct train_options *o = s->options;
+    struct detector_model *model = &s->detector.model;
+    const struct nn_options nn = {.num_threads = (int)s->invocation->common.threads};
+    TRY(detector_model_create(model, o->config, &o->overrides, true, (uint64_t)o->seed, err));
+    s->configured_batch = model->config.schedule.batch;
+    if (o->batch > 0 && o->batch != s->configured_batch)
+        TRY(schedule_rescale(&model->config, o->batch, &model->arena, err));
+    TRY(nn_create(&s->detector.nn, &nn, err));
+    TRY(check_processes(s, err));
+    return initialise(s, err);
+}
+
+// ---- The data ----
+
+// Looks for all files before the first step.
+static enum status look_for_images(const struct dataset *dataset, const char *folder,
+                                   struct error *err) {
+    char path[COCO_PATH_BYTES];
+    char first[COCO_PATH_BYTES] = "";
+    int64_t num_missing = 0;
+    for (int64_t i = 0; i < dataset->num_images; i++) {
+        TRY(coco_image_path(path, dataset->set, dataset->images[i].record, folder, err));
+        if (access(path, R_OK) != 0 && num_missing++ == 0) memcpy(first, path, sizeof first);
+    }
+    if (num_missing == 0) return STATUS_OK;
+    return error_set(err, STATUS_NO_INPUT,
+                     "%s cannot be read (of %lld images, %lld cannot); is --image-dir right?",
+                     first, (long long)dataset->num_images, (long long)num_missing);
+}
+
+static enum status load_set(struct session *s, struct coco_set *set, struct dataset *dataset,
+                            const char *path, const char *folder, struct workers *workers,
+                            struct error *err) {
+    const struct coco_load_options load = {.workers = workers};
+    TRY(coco_load_annotations(set, path, &load, err));
+    TRY(dataset_make(dataset, set, &s->detector.model.config, s->invocation->arena, err));
+    return look_for_images(dataset, folder, err);
+}
+
+static const char *val_image_folder(const struct train_options *o) {
+    return o->val_image_folder ? o->val_image_folder : o->image_folder;
+}
+
+static enum status load_sets(struct session *s, struct error *err) {
+    const struct train_options *o = s->options;
+    struct workers *workers = NULL;
+    TRY(workers_create(&workers, (int)s->invocation->common.threads, err));
+    enum status status =
+        load_set(s, &s->train_set, &s->train, o->annotations, o->image_folder, workers, err);
+    if (status == STATUS_OK && o->val_annotations)
+        status = load_set(s, &s->val_set, &s->val, o->val_annotations, val_image_folder(o), workers,
+                          err);
+    workers_destroy(workers);
+    return status;
+}
+
+// ---- The run ----
+
+static struct option_texts words_of(const struct invocation *invocation) {
+    struct option_texts words = {(const char *const *)invocation->argv, 0};
+    while (words.items[words.count])
+        words.count++;
+    return words;
+}
+
+static enum status open_run(struct session *s, struct error *err) {
+    const struct train_options *o = s->options;
+    const struct detector_model *model = &s->detector.model;
+    const struct run_start start = {
+        .path = o->out,
+        .resume = o->resume,
+        .version = GCTMASK_VERSION,
+        .command = words_of(s->invocation),
+        .steps = model->config.schedule.iterations,
+    };
+    if (!leads(s)) return STATUS_OK;
+    TRY(run_folder_open(&s->run, &start, err));
+    s->has_run = true;
+    TRY(run_folder_save_config(&s->run, &model->options, err));
+    return train_report_open(&s->report, s->invocation->out, &s->invocation->log, o->out,
+                             model->config.schedule.iterations, err);
+}
+
+static void show_plan(struct session *s) {
+    const struct train_plan plan = {
+        .options = s->options,
+        .model = &s->detector.model,
+        .train = &s->train,
+        .val = s->options->val_annotations ? &s->val : NULL,
+        .procs = communicator_size(s->communicator),
+        .threads = s->detector.nn->num_threads,
+        .configured_batch = s->configured_batch,
+    };
+    if (leads(s)) train_banner(&s->report, &plan);
+}
+
+static void report_to_person(void *context, const struct trainer_report *what) {
+    struct session *s = context;
+    train_report_trainer(&s->report, what);
+}
+
+static enum status evaluate(void *context, struct metrics_eval *scores, struct error *err) {
+    struct session *s = context;
+    return train_evaluate(&s->evaluation, scores, err);
+}
+
+static bool is_interrupted(void *context) {
+    (void)context;
+    return interrupt_code() != EXIT_CODE_DONE;
+}
+
+static enum status open_trainer(struct session *s, char results[PATH_BYTES], struct error *err) {
+    const struct train_options *o = s->options;
+    const struct trainer_options options = {
+        .detector = &s->detector,
+        .communicator = s->communicator,
+        .run = leads(s) ? &s->run : NULL,
+        .folder = o->out,
+        .dataset = &s->train,
+        .image_folder = o->image_folder,
+        .val = o->val_annotations ? &s->val : NULL,
+        .val_image_folder = val_image_folder(o),
+        .seed = (uint64_t)o->seed,
+        .num_loader_threads = (int)o->loader_threads,
+        .log_every = o->log_every,
+        .save_every = o->save_every,
+        .eval_every = o->eval_every,
+        .keep = {o->keep, o->keep_every},
+        .patience = o->patience,
+        .max_seconds = 3600 * o->max_hours,
+    };
+    const struct trainer_hooks hooks = {
+        .context = s,
+        .report = report_to_person,
+        .is_interrupted = is_interrupted,
+        .evaluate = o->val_annotations ? evaluate : NULL,
+    };
+    TRY(path_join(results, o->out, "results.json", err));
+    s->evaluation = (struct train_evaluate){
+        .detection = {.detector = &s->detector,
+                      .communicator = s->communicator,
+                      .truth = &s->val_set,
+                      .classes = &s->val.classes,
+                      .image_folder = val_image_folder(o),
+                      .save = results},
+        .num_threads = (int)s->invocation->common.threads,
+        .log = &s->invocation->log,
+    };
+    return trainer_open(&s->trainer, &options, &hooks, err);
+}
+
+// Rank 0 chooses the checkpoint, for all.
+static enum status go_on(struct session *s, struct error *err) {
+    int64_t step = -1;
+    struct error skipped = {0};
+    if (leads(s)) TRY(checkpoint_find_latest(s->trainer.checkpoints, &step, &skipped, err));
+    TRY(communicator_broadcast(s->communicator, &step, (int64_t)sizeof step, err));
+    if (leads(s) && skipped.code != STATUS_OK)
+        log_message(&s->invocation->log, LOG_WARNING, "passed over: %s", skipped.message);
+    if (step >= 0) TRY(trainer_load(&s->trainer, step, err));
+    if (leads(s) && step >= 0)
+        train_report_line(&s->report, "going on from step %lld", (long long)step);
+    if (leads(s) && step < 0)
+        train_report_line(&s->report, "there is no checkpoint yet: starting anew");
+    return STATUS_OK;
+}
+
+static enum status prepare(struct session *s, struct error *err) {
+    const struct communicator_options options = {.log = &s->invocation->log};
+    interrupt_catch();
+    TRY(communicator_open(&s->communicator, &options, err));
+    TRY(make_model(s, err));
+    return load_sets(s, err);
+}
+
+static enum status train(struct session *s, struct error *err) {
+    char results[PATH_BYTES];
+    TRY(prepare(s, err));
+    if (s->options->dry_run) {
+        s->report = (struct train_report){.out = s->invocation->out, .log = &s->invocation->log};
+        show_plan(s);
+        return STATUS_OK;
+    }
+    TRY(open_run(s, err));
+    show_plan(s);
+    TRY(open_trainer(s, results, err));
+    if (s->options->resume) TRY(go_on(s, err));
+    return trainer_run(&s->trainer, &s->end, err);
+}
+
+// ---- The end ----
+
+static enum run_state state_at_end(const struct session *s) {
+    bool waits = s->end == TRAINER_INTERRUPTED || s->end == TRAINER_OUT_OF_TIME;
+    return waits ? RUN_INTERRUPTED : RUN_FINISHED;
+}
+
+static void say_end(struct session *s) {
+    const struct training_state *state = &s->trainer.state;
+    if (!leads(s) || s->options->dry_run) return;
+    if (state_at_end(s) == RUN_INTERRUPTED) {
+        train_report_line(&s->report, "%s at step %lld; the same command with --resume goes on",
+                          s->end == TRAINER_INTERRUPTED ? "interrupted" : "out of time",
+                          (long long)state->step);
+        return;
+    }
+    if (s->end == TRAINER_STOPPED)
+        train_report_line(&s->report, "no better score in %lld evaluations: stopped",
+                          (long long)state->evals_since_best);
+    if (!isnan(state->best_score))
+        train_report_line(&s->report, "best %.3f at step %lld", state->best_score,
+                          (long long)state->best_step);
+    train_report_scores(&s->report);
+}
+
+static enum status end_run(struct session *s, enum status status, struct error *err) {
+    if (status == STATUS_OK) say_end(s);
+    if (!s->has_run) return status;
+    if (status != STATUS_OK) {
+        // The first error is the one that counts.
+        enum status ignored = run_folder_end(&s->run, RUN_FAILED, err->message, NULL);
+        (void)ignored;
+        return status;
+    }
+    return run_folder_end(&s->run, state_at_end(s), NULL, err);
+}
+
+static enum status leave(struct session *s, enum status status, struct error *err) {
+    if (status != STATUS_OK && s->communicator) communicator_fail(s->communicator, err);
+    status = end_run(s, status, err);
+    trainer_close(&s->trainer);
+    train_report_close(&s->report);
+    enum status closed = communicator_close(s->communicator, status == STATUS_OK ? err : NULL);
+    detector_close(&s->detector);
+    coco_destroy(&s->val_set);
+    coco_destroy(&s->train_set);
+    return status != STATUS_OK ? status : closed;
+}
+
+static enum status run_train(struct invocation *invocation, struct error *err) {
+    const struct train_options *options = invocation->options;
+    if (options->procs > 1 && !communicator_is_launched()) {
+        int code = 0;
+        TRY(launch((int)options->procs, invocation->argv, &code, err));
+        invocation->outcome = (enum exit_code)code;
+        return STATUS_OK;
+    }
+    struct session session = {.invocation = invocation, .options = options};
+    enum status status = leave(&session, train(&session, err), err);
+    if (status == STATUS_OK && session.end == TRAINER_INTERRUPTED)
+        invocation->outcome = interrupt_code();
+    if (status == STATUS_OK && session.end == TRAINER_OUT_OF_TIME)
+        invocation->outcome = EXIT_CODE_RETRY_LATER;
+    return status;
+}
+
+const struct command train_command = {
+    .name = "train",
+    .summary = "teach a model with annotated images",
+    .description =
+        "Trains a detector on annotations in COCO's format by the schedule of its configuration, "
+        "evaluates it on the way and leaves a folder with checkpoints, metrics and a log. A "
+        "checkpoint's model.safetensors is all that eval, annotate and serve need. Ctrl-C saves "
+        "and ends; --resume goes on to the same weights, bit for bit, as if nothing had happened.",
+    .options = TRAIN_OPTIONS,
+    .options_bytes = sizeof(struct train_options),
+    .examples = EXAMPLES,
+    .run = run_train,
+};

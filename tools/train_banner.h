@@ -1,0 +1,17 @@
+// What is about to be trained, in a few lines: the data, the model, the schedule, every option that
+// is not as by default and where it comes from.
+#pragma once
+
+#include "tools/train_options.h"
+#include "tools/train_report.h"
+#include "train/dataset.h"
+
+struct train_plan {
+    const struct train_options *options;
+    const struct detector_model *model;
+    const struct dataset *train, *val; // val may be NULL
+    int procs, threads;
+    int64_t configured_batch; // before --batch
+};
+
+void train_banner(struct train_report *report, const struct train_plan *plan);

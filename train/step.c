@@ -1,0 +1,189 @@
+#include "train/step.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "train/schedule.h"
+
+double losses_total(const struct losses *l) {
+    return l->objectness + l->anchor_box + l->classes + l->box + l->mask;
+}
+
+int64_t step_num_groups(const struct model_config *config) {
+    return config->schedule.batch / config->schedule.group;
+}
+
+int64_t step_first_group(const struct model_config *config, int64_t step, int rank, int size) {
+    int64_t first = step * step_num_groups(config);
+    int64_t ahead = (rank - first % size + size) % size;
+    return first + ahead;
+}
+
+// What is under way.
+struct step {
+    const struct stepper *stepper;
+    int64_t number;
+    float *unsent; // gradients from here on are being summed already
+    bool in_last_group;
+    char *images;   // names of the images so far, for messages
+    int64_t length; // of that text
+};
+
+enum { IMAGE_TEXT_BYTES = 256 };
+
+static void note_images(struct step *s, const struct group *group) {
+    for (int64_t i = 0; i < group->num_images && s->length < IMAGE_TEXT_BYTES - 1; i++) {
+        const char *name = group->images[i]->record->file_name;
+        int written = snprintf(s->images + s->length, (size_t)(IMAGE_TEXT_BYTES - s->length),
+                               "%s%s", s->length > 0 ? ", " : "", name ? name : "?");
+        s->length += written;
+    }
+}
+
+// ---- Losses ----
+
+// Each operation shows that this process is alive.
+static void tick(void *context, const struct call *call) {
+    (void)call;
+    communicator_tick(context);
+}
+
+// Runs the network on a group; with weight, for a backward pass that multiplies its gradients so.
+static enum status forward(const struct stepper *t, const struct group *group, double weight,
+                           struct losses *losses, struct error *err) {
+    struct loss_settings settings = loss_settings_of(&t->model->config);
+    settings.weight = weight;
+    settings.seed = t->seed;
+    settings.step = (uint64_t)group->index;
+    nn_begin(t->nn, NN_TRAINING);
+    t->nn->observer = tick;
+    t->nn->observer_context = t->communicator;
+    struct tensor *input =
+        nn_tensor(t->nn, group->num_images, group->padded.height, group->padded.width, 3);
+    TRY(nn_status(t->nn, err));
+    memcpy(input->data, group->planes, (size_t)tensor_count(input) * sizeof *input->data);
+    mask_rcnn_losses(t->nn, &t->model->network, input, group->extents, group->truths, &settings,
+                     losses);
+    t->nn->observer = NULL;
+    return nn_status(t->nn, err);
+}
+
+static void add_losses(struct losses *sum, const struct losses *losses) {
+    sum->objectness += losses->objectness;
+    sum->anchor_box += losses->anchor_box;
+    sum->classes += losses->classes;
+    sum->box += losses->box;
+    sum->mask += losses->mask;
+}
+
+static enum status check_losses(const struct step *s, const struct losses *l, struct error *err) {
+    const struct {
+        const char *name;
+        double value;
+    } all[] = {{"objectness", l->objectness},
+               {"anchor box", l->anchor_box},
+               {"class", l->classes},
+               {"box", l->box},
+               {"mask", l->mask}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!isfinite(all[i].value))
+            return error_set(err, STATUS_DATA, "step %lld: the %s loss is not finite (%g), in %s",
+                             (long long)s->number + 1, all[i].name, all[i].value, s->images);
+    return STATUS_OK;
+}
+
+enum status step_evaluate(const struct stepper *stepper, const struct group *group,
+                          struct losses *sum, struct error *err) {
+    struct losses losses;
+    TRY(forward(stepper, group, 1, &losses, err));
+    add_losses(sum, &losses);
+    return STATUS_OK;
+}
+
+// ---- Gradients ----
+
+// The gradients from first to those that were sent already are complete: if no other group adds to
+// them, on with them.
+static void send(void *context, const struct parameter *first) {
+    struct step *s = context;
+    communicator_tick(s->stepper->communicator);
+    if (!s->in_last_group || !first->grad) return; // if frozen, nothing up to there is trained
+    CHECK(first->grad <= s->unsent);
+    communicator_sum_start(s->stepper->communicator, first->grad, s->unsent - first->grad);
+    s->unsent = first->grad;
+}
+
+static enum status backward(struct step *s, bool is_last, struct error *err) {
+    struct nn *nn = s->stepper->nn;
+    s->in_last_group = is_last;
+    nn->gradient_observer = send;
+    nn->gradient_context = s;
+    nn_backward(nn);
+    nn->gradient_observer = NULL;
+    return nn_status(nn, err);
+}
+
+static enum status learn_from_group(struct step *s, bool is_last, struct step_result *result,
+                                    struct error *err) {
+    const struct stepper *t = s->stepper;
+    const struct group *group = NULL;
+    struct losses losses;
+    TRY(loader_next(t->loader, &group, err));
+    result->data_seconds += group->seconds_waited;
+    note_images(s, group);
+    double weight = 1 / (double)step_num_groups(&t->model->config);
+    enum status status = forward(t, group, weight, &losses, err);
+    if (status == STATUS_OK) status = check_losses(s, &losses, err);
+    if (status == STATUS_OK) status = backward(s, is_last, err);
+    loader_release(t->loader, group);
+    communicator_tick(t->communicator);
+    if (status == STATUS_OK) add_losses(&result->losses, &losses);
+    return status;
+}
+
+static enum status sum_over_processes(struct step *s, struct step_result *result,
+                                      struct error *err) {
+    struct communicator *communicator = s->stepper->communicator;
+    float *first = s->stepper->model->network.parameters.grad;
+    communicator_sum_start(communicator, first, s->unsent - first);
+    TRY(communicator_sum_wait(communicator, err));
+    struct losses *l = &result->losses;
+    double values[] = {l->objectness, l->anchor_box, l->classes, l->box, l->mask};
+    TRY(communicator_sum_doubles(communicator, values, 5, err));
+    *l = (struct losses){values[0], values[1], values[2], values[3], values[4]};
+    return STATUS_OK;
+}
+
+static enum status check_gradients(const struct step *s, const struct step_result *result,
+                                   struct error *err) {
+    if (isfinite(result->gradient_norm)) return STATUS_OK;
+    const struct parameter *p = solver_first_not_finite(s->stepper->solver);
+    return error_set(err, STATUS_DATA,
+                     "step %lld: the gradient of %s is not finite, at a learning rate of %g, in %s",
+                     (long long)s->number + 1, p ? p->name : "all parameters together",
+                     result->learning_rate, s->images);
+}
+
+enum status step_run(const struct stepper *stepper, int64_t step, struct step_result *result,
+                     struct error *err) {
+    const struct model_config *config = &stepper->model->config;
+    const struct parameters *parameters = &stepper->model->network.parameters;
+    int rank = communicator_rank(stepper->communicator);
+    int size = communicator_size(stepper->communicator);
+    char images[IMAGE_TEXT_BYTES] = "";
+    struct step s = {.stepper = stepper,
+                     .number = step,
+                     .unsent = parameters->grad + parameters->num_trainable_floats,
+                     .images = images};
+    *result = (struct step_result){.learning_rate = schedule_learning_rate(config, step)};
+    int64_t end = (step + 1) * step_num_groups(config);
+    for (int64_t k = step_first_group(config, step, rank, size); k < end; k += size)
+        TRY(learn_from_group(&s, k + size >= end, result, err));
+    TRY(sum_over_processes(&s, result, err));
+    result->gradient_norm = solver_gradient_norm(stepper->solver);
+    TRY(check_gradients(&s, result, err));
+    solver_step(stepper->nn, stepper->solver, result->learning_rate, result->gradient_norm);
+    return nn_status(stepper->nn, err);
+}
