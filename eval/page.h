@@ -1,4 +1,5 @@
-// What the parts of the HTML page share. Private to eval/.
+// What the parts of the HTML page share. Private to eval/, but for the style and the script at the
+// end, which the page of training charts has too.
 #pragma once
 
 #include "eval/html.h"

@@ -1,5 +1,6 @@
 // Drawing for pages: pictures as inline SVG, whose colours come from the page's style sheet by
-// class, and text that is safe between tags and in attributes. Private to eval/.
+// class, and text that is safe between tags and in attributes. For eval/ and for the charts of
+// training in tools/.
 #pragma once
 
 #include "base/output.h"
