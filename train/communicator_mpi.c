@@ -12,7 +12,7 @@
 #include "train/communicator_watch.h"
 
 enum {
-    SUM_PIECE = 1 << 18,  // floats that travel in one message of a sum
+    SUM_PIECE = 1 << 18,  // floats that one rank sums in one go
     MAX_MESSAGE = 1 << 30 // bytes
 };
 
@@ -35,7 +35,8 @@ struct world {
     MPI_Comm control; // beats
     struct watch watch;
     struct letter *letters; // one for each rank
-    float *piece;           // SUM_PIECE floats of a neighbour
+    float *piece;           // the SUM_PIECE floats that this rank sums
+    int *begins, *counts;   // of the ranks' parts
     int64_t moves;          // parts of operations that were done
     bool leaving;           // beats are received, but no longer sent
     bool failed;
@@ -169,43 +170,23 @@ static bool complete(struct world *world, int count, MPI_Request *requests) {
 
 // ---- Operations; false when all must end ----
 
-static bool exchange(struct world *world, const float *out, int64_t out_count, float *in,
-                     int64_t in_count) {
-    int rank = world->watch.rank;
-    int size = world->watch.size;
-    MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
-    return succeeded(world, MPI_Irecv(in, (int)in_count, MPI_FLOAT, (rank + size - 1) % size, 0,
-                                      world->data, &requests[0])) &&
-           succeeded(world, MPI_Isend(out, (int)out_count, MPI_FLOAT, (rank + 1) % size, 0,
-                                      world->data, &requests[1])) &&
-           complete(world, 2, requests);
-}
-
-static void add(float *restrict sum, const float *restrict values, int64_t count) {
-    for (int64_t i = 0; i < count; i++)
-        sum[i] += values[i];
-}
-
-// A ring (Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
-// workstations", 2009): the values are cut into a part for each rank; the parts' sums go around and
-// grow, then the finished ones go around. Each part is summed in one order, of the ranks around the
-// ring, and only once, so all ranks get the same bits, which MPI_Allreduce does not promise.
+// The values are cut into a part for each rank, which is summed there and then copied to all: each
+// part is summed once, so all ranks get the same bits, which MPI_Allreduce does not promise.
 static bool sum_part_by_part(struct world *world, float *values, int64_t count) {
-    int64_t rank = world->watch.rank;
     int64_t size = world->watch.size;
-    for (int64_t step = 0; step < 2 * (size - 1); step++) {
-        bool finished = step >= size - 1;
-        int64_t out = (rank - step + 2 * size) % size;
-        int64_t in = (out + size - 1) % size;
-        float *own = values + count * in / size;
-        int64_t in_count = count * (in + 1) / size - count * in / size;
-        if (!exchange(world, values + count * out / size,
-                      count * (out + 1) / size - count * out / size, finished ? own : world->piece,
-                      in_count))
-            return false;
-        if (!finished) add(own, world->piece, in_count);
+    MPI_Request request = MPI_REQUEST_NULL;
+    for (int64_t rank = 0; rank < size; rank++) {
+        int64_t begin = count * rank / size;
+        world->begins[rank] = (int)begin;
+        world->counts[rank] = (int)(count * (rank + 1) / size - begin);
     }
-    return true;
+    return succeeded(world, MPI_Ireduce_scatter(values, world->piece, world->counts, MPI_FLOAT,
+                                                MPI_SUM, world->data, &request)) &&
+           complete(world, 1, &request) &&
+           succeeded(world, MPI_Iallgatherv(world->piece, world->counts[world->watch.rank],
+                                            MPI_FLOAT, values, world->counts, world->begins,
+                                            MPI_FLOAT, world->data, &request)) &&
+           complete(world, 1, &request);
 }
 
 static bool sum(struct world *world, const struct operation *operation) {
@@ -359,8 +340,11 @@ static bool start_watch(struct world *world) {
     watch->peers = calloc(size, sizeof *watch->peers);
     watch->places = calloc(size, sizeof *watch->places);
     world->letters = calloc(size, sizeof *world->letters);
+    world->begins = calloc(size, sizeof *world->begins);
+    world->counts = calloc(size, sizeof *world->counts);
     world->piece = malloc(SUM_PIECE * sizeof *world->piece);
-    if (!watch->peers || !watch->places || !world->letters || !world->piece)
+    if (!watch->peers || !watch->places || !world->letters || !world->begins || !world->counts ||
+        !world->piece)
         return out_of_memory(world, (int64_t)(SUM_PIECE * sizeof *world->piece));
     for (size_t i = 0; i < size; i++)
         world->letters[i].request = MPI_REQUEST_NULL;
@@ -485,5 +469,7 @@ void *communicator_thread(void *argument) {
     free(world.watch.peers);
     free(world.watch.places);
     free(world.piece);
+    free(world.counts);
+    free(world.begins);
     return NULL;
 }

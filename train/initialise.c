@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "detector/model_file.h"
+#include "detector/weights_check.h"
 
 // The last layers, whose width is the number of classes.
 static bool is_predictor(const struct parameter *p) {
@@ -30,7 +31,8 @@ static enum status take(struct initialised *result, const struct model_file *fil
     const struct safetensor *tensor = safetensors_find(&file->tensors, p->name);
     if (tensor && has_shape(tensor, p)) {
         result->taken++;
-        return safetensor_to_float(tensor, p->data, err);
+        TRY(safetensor_to_float(tensor, p->data, err));
+        return weights_check(p, file->path, p->name, err);
     }
     if (tensor && is_predictor(p)) {
         name_list_add(&result->predictors, p->name);

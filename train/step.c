@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "train/schedule.h"
 
+static const double LOAD_SECONDS = 300;
+
 double losses_total(const struct losses *l) {
     return l->objectness + l->anchor_box + l->classes + l->box + l->mask;
 }
@@ -21,25 +23,26 @@ int64_t step_first_group(const struct model_config *config, int64_t step, int ra
     return first + ahead;
 }
 
+// Names of images, for messages: as many as there is room for.
+struct image_names {
+    char text[256];
+    size_t length;
+};
+
 // What is under way.
 struct step {
     const struct stepper *stepper;
     int64_t number;
     float *unsent; // gradients from here on are being summed already
     bool in_last_group;
-    char *images;   // names of the images so far, for messages
-    int64_t length; // of that text
+    struct image_names images; // so far
 };
 
-enum { IMAGE_TEXT_BYTES = 256 };
-
-static void note_images(struct step *s, const struct group *group) {
-    for (int64_t i = 0; i < group->num_images && s->length < IMAGE_TEXT_BYTES - 1; i++) {
-        const char *name = group->images[i]->record->file_name;
-        int written = snprintf(s->images + s->length, (size_t)(IMAGE_TEXT_BYTES - s->length),
-                               "%s%s", s->length > 0 ? ", " : "", name ? name : "?");
-        s->length += written;
-    }
+static void add_images(struct image_names *names, const struct group *group) {
+    for (int64_t i = 0; i < group->num_images && names->length < sizeof names->text; i++)
+        names->length += (size_t)snprintf(
+            names->text + names->length, sizeof names->text - names->length, "%s%s",
+            names->length > 0 ? ", " : "", group->images[i]->record->file_name);
 }
 
 // ---- Losses ----
@@ -78,7 +81,8 @@ static void add_losses(struct losses *sum, const struct losses *losses) {
     sum->mask += losses->mask;
 }
 
-static enum status check_losses(const struct step *s, const struct losses *l, struct error *err) {
+static enum status check_losses(const struct step *s, const struct group *group,
+                                const struct losses *l, struct error *err) {
     const struct {
         const char *name;
         double value;
@@ -87,10 +91,13 @@ static enum status check_losses(const struct step *s, const struct losses *l, st
                {"class", l->classes},
                {"box", l->box},
                {"mask", l->mask}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!isfinite(all[i].value))
-            return error_set(err, STATUS_DATA, "step %lld: the %s loss is not finite (%g), in %s",
-                             (long long)s->number + 1, all[i].name, all[i].value, s->images);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (isfinite(all[i].value)) continue;
+        struct image_names names = {0};
+        add_images(&names, group);
+        return error_set(err, STATUS_DATA, "step %lld: the %s loss is not finite (%g), in %s",
+                         (long long)s->number + 1, all[i].name, all[i].value, names.text);
+    }
     return STATUS_OK;
 }
 
@@ -125,17 +132,23 @@ static enum status backward(struct step *s, bool is_last, struct error *err) {
     return nn_status(nn, err);
 }
 
+enum status step_next_group(const struct stepper *stepper, struct loader *loader,
+                            const struct group **group, struct error *err) {
+    communicator_allow(stepper->communicator, LOAD_SECONDS);
+    return loader_next(loader, group, err);
+}
+
 static enum status learn_from_group(struct step *s, bool is_last, struct step_result *result,
                                     struct error *err) {
     const struct stepper *t = s->stepper;
     const struct group *group = NULL;
     struct losses losses;
-    TRY(loader_next(t->loader, &group, err));
+    TRY(step_next_group(t, t->loader, &group, err));
     result->data_seconds += group->seconds_waited;
-    note_images(s, group);
+    add_images(&s->images, group);
     double weight = 1 / (double)step_num_groups(&t->model->config);
     enum status status = forward(t, group, weight, &losses, err);
-    if (status == STATUS_OK) status = check_losses(s, &losses, err);
+    if (status == STATUS_OK) status = check_losses(s, group, &losses, err);
     if (status == STATUS_OK) status = backward(s, is_last, err);
     loader_release(t->loader, group);
     communicator_tick(t->communicator);
@@ -160,10 +173,13 @@ static enum status check_gradients(const struct step *s, const struct step_resul
                                    struct error *err) {
     if (isfinite(result->gradient_norm)) return STATUS_OK;
     const struct parameter *p = solver_first_not_finite(s->stepper->solver);
-    return error_set(err, STATUS_DATA,
-                     "step %lld: the gradient of %s is not finite, at a learning rate of %g, in %s",
-                     (long long)s->number + 1, p ? p->name : "all parameters together",
-                     result->learning_rate, s->images);
+    return error_set(
+        err, STATUS_DATA,
+        "step %lld: the gradient of %s is not finite, at a learning rate of %g, in %s%s",
+        (long long)s->number + 1, p ? p->name : "all parameters together", result->learning_rate,
+        s->images.text,
+        communicator_size(s->stepper->communicator) > 1 ? " or in images of the other processes"
+                                                        : "");
 }
 
 enum status step_run(const struct stepper *stepper, int64_t step, struct step_result *result,
@@ -172,11 +188,9 @@ enum status step_run(const struct stepper *stepper, int64_t step, struct step_re
     const struct parameters *parameters = &stepper->model->network.parameters;
     int rank = communicator_rank(stepper->communicator);
     int size = communicator_size(stepper->communicator);
-    char images[IMAGE_TEXT_BYTES] = "";
     struct step s = {.stepper = stepper,
                      .number = step,
-                     .unsent = parameters->grad + parameters->num_trainable_floats,
-                     .images = images};
+                     .unsent = parameters->grad + parameters->num_trainable_floats};
     *result = (struct step_result){.learning_rate = schedule_learning_rate(config, step)};
     int64_t end = (step + 1) * step_num_groups(config);
     for (int64_t k = step_first_group(config, step, rank, size); k < end; k += size)

@@ -34,6 +34,10 @@ int64_t step_num_groups(const struct model_config *config);
 // The first group of a process from the given step on; the following ones are size apart.
 int64_t step_first_group(const struct model_config *config, int64_t step, int rank, int size);
 
+// Waits for a loader's next group, as long as a slow disk may take for it.
+MUST_CHECK enum status step_next_group(const struct stepper *stepper, struct loader *loader,
+                                       const struct group **group, struct error *err);
+
 // Trains one step, counted from 0. A loss or gradient that is not finite is STATUS_DATA, says where
 // and in which images, and changes no parameter.
 MUST_CHECK enum status step_run(const struct stepper *stepper, int64_t step,

@@ -12,6 +12,9 @@ static const char *const CHECKPOINTS = "checkpoints";
 static const char *const METRICS = "metrics.jsonl";
 static const char *const TIMINGS = "timing.jsonl";
 
+// So long a slow disk may take for a checkpoint.
+static const double SAVE_SECONDS = 600;
+
 static struct model_config *config_of(const struct trainer *t) {
     return &t->options.detector->model.config;
 }
@@ -26,6 +29,14 @@ static void report(const struct trainer *t, const struct trainer_report *what) {
 
 static void warn(const struct trainer *t, const struct error *error) {
     report(t, &(struct trainer_report){.warning = error->message});
+}
+
+// A disk that is full must not cost the run: training goes on without what could not be written.
+static enum status survive_full_disk(const struct trainer *t, enum status status,
+                                     const struct error *err) {
+    if (status != STATUS_CANNOT_WRITE) return status;
+    warn(t, err);
+    return STATUS_OK;
 }
 
 // ---- Opening ----
@@ -65,7 +76,7 @@ static enum status open_files(struct trainer *t, struct error *err) {
 
 enum status trainer_open(struct trainer *t, const struct trainer_options *options,
                          const struct trainer_hooks *hooks, struct error *err) {
-    *t = (struct trainer){.options = *options, .hooks = *hooks, .saved_step = -1};
+    *t = (struct trainer){.options = *options, .hooks = *hooks};
     const struct model_config *config = config_of(t);
     CHECK(communicator_size(options->communicator) <= step_num_groups(config));
     t->state = training_state_start((int64_t)options->seed, config->schedule.batch,
@@ -92,7 +103,6 @@ enum status trainer_load(struct trainer *t, int64_t step, struct error *err) {
     if (t->state.seed != (int64_t)t->options.seed)
         return error_set(err, STATUS_USAGE, "--seed is %lld, but the run has %lld",
                          (long long)t->options.seed, (long long)t->state.seed);
-    t->saved_step = step;
     return writes(t) ? checkpoint_rewind(t->checkpoints, &t->state, err) : STATUS_OK;
 }
 
@@ -158,30 +168,37 @@ static enum status write_line(struct trainer *t, double learning_rate, struct er
     t->state.sums = (struct metrics_sums){0};
     start_line(t);
     if (!writes(t)) return STATUS_OK;
-    TRY(metrics_write_train(&t->metrics, &line, err));
-    TRY(metrics_write_timing(&t->timings, &timing, err));
+    TRY(survive_full_disk(t, metrics_write_train(&t->metrics, &line, err), err));
+    TRY(survive_full_disk(t, metrics_write_timing(&t->timings, &timing, err), err));
     write_train_events(t, &line, &timing);
-    TRY(run_folder_progress(t->options.run, t->state.step, err));
+    TRY(survive_full_disk(t, run_folder_progress(t->options.run, t->state.step, err), err));
     report(t, &(struct trainer_report){.train = &line, .timing = &timing});
     return STATUS_OK;
 }
 
 // ---- Evaluation ----
 
-// The mean of the losses of this process's share of the validation set's groups.
-static enum status sum_val_losses(struct trainer *t, struct loader *loader, struct losses *sum,
-                                  double *num_groups, struct error *err) {
+// Over this process's share of the validation set's groups.
+struct val_sums {
+    struct losses losses;
+    double num_groups;
+    bool interrupted; // not all of the share
+};
+
+static enum status sum_val_losses(struct trainer *t, struct loader *loader, struct val_sums *sums,
+                                  struct error *err) {
     const struct trainer_options *o = &t->options;
     int64_t rank = communicator_rank(o->communicator);
     int64_t size = communicator_size(o->communicator);
     for (int64_t k = rank; k < loader_groups_per_epoch(loader); k += size) {
         const struct group *group = NULL;
-        TRY(loader_next(loader, &group, err));
-        enum status status = step_evaluate(&t->stepper, group, sum, err);
+        sums->interrupted = t->hooks.is_interrupted(t->hooks.context);
+        if (sums->interrupted) return STATUS_OK;
+        TRY(step_next_group(&t->stepper, loader, &group, err));
+        enum status status = step_evaluate(&t->stepper, group, &sums->losses, err);
         loader_release(loader, group);
-        communicator_tick(o->communicator);
         TRY(status);
-        *num_groups += 1;
+        sums->num_groups++;
     }
     return STATUS_OK;
 }
@@ -198,17 +215,16 @@ static enum status compute_val_loss(struct trainer *t, double *loss, struct erro
         .num_threads = o->num_loader_threads,
         .num_groups = o->num_loader_threads + 2,
     };
-    struct losses sum = {0};
-    double num_groups = 0;
+    struct val_sums sums = {0};
     struct loader *loader = NULL;
     TRY(loader_create(&loader, &options, err));
-    enum status status = sum_val_losses(t, loader, &sum, &num_groups, err);
+    enum status status = sum_val_losses(t, loader, &sums, err);
     loader_destroy(loader);
     TRY(status);
-    double totals[] = {losses_total(&sum), num_groups};
-    TRY(communicator_sum_doubles(o->communicator, totals, 2, err));
+    double totals[] = {losses_total(&sums.losses), sums.num_groups, sums.interrupted};
+    TRY(communicator_sum_doubles(o->communicator, totals, 3, err));
     *loss = totals[0] / totals[1];
-    return STATUS_OK;
+    return totals[2] > 0 ? error_set(err, STATUS_CANCELLED, "interrupted") : STATUS_OK;
 }
 
 // Masks are what this is about; boxes only if there are none.
@@ -232,7 +248,7 @@ static enum status write_eval(struct trainer *t, const struct metrics_eval *eval
         {"loss/validation", eval->loss},
     };
     if (!writes(t)) return STATUS_OK;
-    TRY(metrics_write_eval(&t->metrics, eval, err));
+    TRY(survive_full_disk(t, metrics_write_eval(&t->metrics, eval, err), err));
     write_events(t, scalars, sizeof scalars / sizeof *scalars);
     report(t,
            &(struct trainer_report){.eval = eval, .is_best = t->state.best_step == t->state.step});
@@ -240,10 +256,11 @@ static enum status write_eval(struct trainer *t, const struct metrics_eval *eval
 }
 
 static enum status evaluate(struct trainer *t, struct error *err) {
-    struct metrics_eval eval = {.loss = NAN};
+    struct metrics_eval eval = {.loss = (double)NAN};
     if (t->options.val) TRY(compute_val_loss(t, &eval.loss, err));
     TRY(t->hooks.evaluate(t->hooks.context, &eval, err));
     eval.step = t->state.step;
+    t->state.eval_is_pending = 0;
     note_score(t, score_of(&eval));
     TRY(write_eval(t, &eval, err));
     start_line(t);
@@ -252,47 +269,62 @@ static enum status evaluate(struct trainer *t, struct error *err) {
 
 // ---- Checkpoints ----
 
-// A disk that is full must not cost the run: training goes on with the checkpoints that there are.
-static enum status save(struct trainer *t, bool is_last, struct error *err) {
+static enum status write_checkpoint(struct trainer *t, struct error *err) {
     char path[PATH_BYTES];
     const struct training training = training_of(t);
-    if (!writes(t)) return STATUS_OK;
     TRY(metrics_file_sync(&t->metrics, err));
-    enum status status = checkpoint_save(t->checkpoints, &training, &t->options.keep, err);
-    if (status == STATUS_CANNOT_WRITE && !is_last) {
-        warn(t, err);
-        return STATUS_OK;
-    }
-    TRY(status);
-    t->saved_step = t->state.step;
+    TRY(checkpoint_save(t->checkpoints, &training, &t->options.keep, err));
     TRY(checkpoint_path(path, t->checkpoints, t->state.step, err));
     report(t, &(struct trainer_report){.saved = path});
     return STATUS_OK;
 }
 
+static enum status save(struct trainer *t, bool is_last, struct error *err) {
+    if (!writes(t)) return STATUS_OK;
+    communicator_allow(t->options.communicator, SAVE_SECONDS);
+    enum status status = write_checkpoint(t, err);
+    communicator_tick(t->options.communicator);
+    return is_last ? status : survive_full_disk(t, status, err);
+}
+
 // ---- The loop ----
+
+static bool is_over(const struct trainer *t, enum trainer_end *end) {
+    bool finished = t->state.step >= config_of(t)->schedule.iterations;
+    bool stopped = t->options.patience > 0 && t->state.evals_since_best >= t->options.patience;
+    *end = finished ? TRAINER_FINISHED : TRAINER_STOPPED;
+    return finished || stopped;
+}
 
 // What all processes agree on after a step.
 static enum status agree(struct trainer *t, enum trainer_end *end, bool *done, struct error *err) {
     bool late = t->options.max_seconds > 0 && clock_seconds() - t->start > t->options.max_seconds;
     double asked[] = {t->hooks.is_interrupted(t->hooks.context), late};
     TRY(communicator_sum_doubles(t->options.communicator, asked, 2, err));
-    *done = true;
-    if (t->state.step >= config_of(t)->schedule.iterations)
-        *end = TRAINER_FINISHED;
-    else if (t->options.patience > 0 && t->state.evals_since_best >= t->options.patience)
-        *end = TRAINER_STOPPED;
-    else if (asked[0] > 0)
-        *end = TRAINER_INTERRUPTED;
-    else if (asked[1] > 0)
-        *end = TRAINER_OUT_OF_TIME;
-    else
-        *done = false;
+    *done = is_over(t, end) || asked[0] > 0 || asked[1] > 0;
+    if (*done && !is_over(t, end)) *end = asked[0] > 0 ? TRAINER_INTERRUPTED : TRAINER_OUT_OF_TIME;
     return STATUS_OK;
 }
 
 static bool is_due(int64_t step, int64_t every) {
     return every > 0 && step % every == 0;
+}
+
+// An evaluation that is interrupted is not lost: it is part of what is saved, as something to do.
+static enum status conclude_step(struct trainer *t, enum trainer_end *end, bool *done,
+                                 struct error *err) {
+    enum status status = STATUS_OK;
+    if (t->state.eval_is_pending && t->hooks.evaluate) status = evaluate(t, err);
+    if (status == STATUS_CANCELLED) {
+        *end = TRAINER_INTERRUPTED;
+        *done = true;
+        return save(t, true, err);
+    }
+    TRY(status);
+    TRY(agree(t, end, done, err));
+    bool is_best = t->state.best_step == t->state.step;
+    if (*done || is_best || is_due(t->state.step, t->options.save_every)) TRY(save(t, *done, err));
+    return STATUS_OK;
 }
 
 static enum status take_step(struct trainer *t, enum trainer_end *end, bool *done,
@@ -301,18 +333,15 @@ static enum status take_step(struct trainer *t, enum trainer_end *end, bool *don
     TRY(step_run(&t->stepper, t->state.step, &result, err));
     int64_t step = ++t->state.step;
     bool is_last = step >= config_of(t)->schedule.iterations;
+    t->state.eval_is_pending =
+        t->hooks.evaluate && (is_last || is_due(step, t->options.eval_every));
     report(t, &(struct trainer_report){.step = step});
     metrics_add(&t->state.sums, &result.losses, result.gradient_norm);
     t->line_steps++;
     t->data_seconds += result.data_seconds;
     if (is_last || is_due(step, t->options.log_every))
         TRY(write_line(t, result.learning_rate, err));
-    if (t->hooks.evaluate && (is_last || is_due(step, t->options.eval_every)))
-        TRY(evaluate(t, err));
-    TRY(agree(t, end, done, err));
-    bool is_best = t->state.best_step == step;
-    if (*done || is_best || is_due(step, t->options.save_every)) TRY(save(t, *done, err));
-    return STATUS_OK;
+    return conclude_step(t, end, done, err);
 }
 
 enum status trainer_run(struct trainer *t, enum trainer_end *end, struct error *err) {
@@ -320,8 +349,8 @@ enum status trainer_run(struct trainer *t, enum trainer_end *end, struct error *
     if (writes(t)) TRY(open_files(t, err));
     t->start = clock_seconds();
     start_line(t);
-    bool done = t->state.step >= config_of(t)->schedule.iterations;
-    *end = TRAINER_FINISHED;
+    bool done = is_over(t, end);
+    if (t->state.eval_is_pending && t->hooks.evaluate) TRY(conclude_step(t, end, &done, err));
     while (!done)
         TRY(take_step(t, end, &done, err));
     return STATUS_OK;

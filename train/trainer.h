@@ -34,7 +34,8 @@ struct trainer_hooks {
     // Whether this process is asked to end.
     bool (*is_interrupted)(void *context);
     // Scores the model on all processes together: the average precisions of *scores are set on all
-    // of them. NULL: never.
+    // of them. STATUS_CANCELLED, on all of them too, is an interruption: the evaluation is made
+    // when the run goes on. NULL: never.
     enum status (*evaluate)(void *context, struct metrics_eval *scores, struct error *err);
 };
 
@@ -76,7 +77,6 @@ struct trainer {
     double line_start; // of the steps since the last line
     double data_seconds;
     int64_t line_steps;
-    int64_t saved_step; // of the newest checkpoint; -1: none
 };
 
 // All that options points to is borrowed. After an error, close it.

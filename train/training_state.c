@@ -17,6 +17,7 @@ static const struct field STATE_FIELDS[] = {
     {"best_score", FIELD(struct training_state, best_score)},
     {"best_step", FIELD(struct training_state, best_step)},
     {"evals_since_best", FIELD(struct training_state, evals_since_best)},
+    {"eval_is_pending", FIELD(struct training_state, eval_is_pending)},
     {0},
 };
 

@@ -70,6 +70,7 @@ static struct training_state state_at(int64_t step) {
         .best_score = step < 2 ? (double)NAN : x,
         .best_step = step < 2 ? 0 : 2,
         .evals_since_best = step % 5,
+        .eval_is_pending = step % 2,
         .sums = {step % 3, x / 7, -x, x * 1e-300, x * 1e300, 0.1, 5e-324},
     };
     return state;
@@ -93,6 +94,7 @@ static bool is_state(const struct training_state *a, const struct training_state
            a->group == b->group && isnan(a->best_score) == isnan(b->best_score) &&
            (isnan(a->best_score) || a->best_score == b->best_score) &&
            a->best_step == b->best_step && a->evals_since_best == b->evals_since_best &&
+           a->eval_is_pending == b->eval_is_pending &&
            equal_bits(&a->sums, &b->sums, sizeof a->sums);
 }
 
