@@ -9,6 +9,7 @@ static const double pi = 3.14159265358979323846;
 
 enum {
     MAX_ORDINARY_OBJECTS = 9,
+    MAX_PLAIN_OBJECTS = 5,
     MAX_CROWD_SHAPES = 36,
     MIN_CROWD_SHAPES = 14,
     MIN_VISIBLE_PIXELS = 40, // of a labelled object
@@ -54,9 +55,11 @@ static struct color color_from_hsv(double hue, double saturation, double value) 
 
 // Each draw is a statement of its own here and below: C leaves the order within an expression or an
 // initialiser to the compiler, and the same seed must give the same picture everywhere.
-static struct backdrop draw_backdrop(struct random *random, double hue, int32_t shorter_side) {
+static struct backdrop draw_backdrop(struct random *random, bool plain, double hue,
+                                     int32_t shorter_side) {
     struct backdrop backdrop = {0};
     backdrop.kind = (enum backdrop_kind)random_below(random, NUM_BACKDROPS);
+    if (plain) backdrop.kind = BACKDROP_GRADIENT;
     double saturation = random_between(random, 0.12, 0.42);
     double value = random_between(random, 0.35, 0.88);
     double step = random_between(random, 0.10, 0.22) * (value > 0.6 ? -1 : 1);
@@ -115,9 +118,11 @@ static bool is_labelled(const struct shape_object *object) {
 }
 
 // Whether every labelled object below stays visible enough once the stamped pixels are covered.
-static bool leaves_others_visible(const struct shape_scene *scene, const int64_t *hidden) {
+static bool leaves_others_visible(const struct shape_scene *scene, bool plain,
+                                  const int64_t *hidden) {
     for (int i = 0; i < scene->num_objects; i++) {
         const struct shape_object *below = &scene->objects[i];
+        if (hidden[i] && plain) return false;
         double needed = fmax(MIN_VISIBLE_PIXELS, min_visible_share * (double)below->num_pixels);
         if (hidden[i] && is_labelled(below) && (double)(below->num_visible - hidden[i]) < needed)
             return false;
@@ -126,7 +131,8 @@ static bool leaves_others_visible(const struct shape_scene *scene, const int64_t
 }
 
 // Puts the object on top of the scene, unless too little of something would be seen.
-static bool place(struct shape_scene *scene, struct shape_object *object, uint8_t *stamp) {
+static bool place(struct shape_scene *scene, bool plain, struct shape_object *object,
+                  uint8_t *stamp) {
     CHECK(scene->num_objects < SCENE_MAX_OBJECTS);
     int64_t num_pixels = (int64_t)scene->width * scene->height;
     for (int64_t i = 0; i < num_pixels; i++)
@@ -137,7 +143,7 @@ static bool place(struct shape_scene *scene, struct shape_object *object, uint8_
     int64_t hidden[SCENE_MAX_OBJECTS] = {0};
     for (int64_t i = 0; i < num_pixels; i++)
         if (stamp[i] && scene->owner[i]) hidden[scene->owner[i] - 1]++;
-    if (!leaves_others_visible(scene, hidden)) return false;
+    if (!leaves_others_visible(scene, plain, hidden)) return false;
     for (int i = 0; i < scene->num_objects; i++)
         scene->objects[i].num_visible -= hidden[i];
     scene->objects[scene->num_objects++] = *object;
@@ -165,6 +171,7 @@ static void draw_place(const struct shape_scene *scene, struct random *random,
 struct composer {
     struct shape_scene *scene;
     struct random *random;
+    bool plain;
     double hue; // of the backdrop
     double shorter_side;
     uint8_t *stamp; // [height, width]
@@ -175,7 +182,7 @@ struct composer {
 static void add_object(struct composer *c) {
     struct random *random = c->random;
     struct outline *outline = &c->outlines[c->num_outlines];
-    const double smallest = fmax(0.07 * c->shorter_side, 6);
+    const double smallest = fmax((c->plain ? 0.12 : 0.07) * c->shorter_side, 6);
     const double largest = 0.34 * c->shorter_side;
     for (int attempt = 0; attempt < PLACING_TRIES; attempt++) {
         struct shape shape = {.kind = (enum shape_kind)random_below(random, NUM_SHAPE_CLASSES)};
@@ -185,7 +192,8 @@ static void add_object(struct composer *c) {
         *outline = outline_make(&shape);
         struct shape_object object = {.kind = shape.kind, .outlines = outline, .num_outlines = 1};
         object.surface = draw_surface(random, c->hue, shape.radius);
-        if (!place(c->scene, &object, c->stamp)) continue;
+        if (c->plain) object.surface.texture = TEXTURE_PLAIN;
+        if (!place(c->scene, c->plain, &object, c->stamp)) continue;
         c->num_outlines++;
         return;
     }
@@ -211,7 +219,7 @@ static void add_crowd(struct composer *c) {
     }
     crowd.surface = draw_surface(random, c->hue, radius);
     crowd.surface.texture = TEXTURE_PLAIN;
-    if (place(c->scene, &crowd, c->stamp)) c->num_outlines += crowd.num_outlines;
+    if (place(c->scene, c->plain, &crowd, c->stamp)) c->num_outlines += crowd.num_outlines;
 }
 
 static void add_bar(struct composer *c) {
@@ -225,14 +233,29 @@ static void add_bar(struct composer *c) {
         *outline = outline_make(&shape);
         struct shape_object bar = {.kind = SHAPE_BAR, .outlines = outline, .num_outlines = 1};
         bar.surface.first = color_from_hsv(c->hue, 0.15, random_between(random, 0.2, 0.5));
-        if (!place(c->scene, &bar, c->stamp)) continue;
+        if (!place(c->scene, c->plain, &bar, c->stamp)) continue;
         c->num_outlines++;
         return;
     }
 }
 
-enum status shape_scene_compose(struct shape_scene *scene, uint64_t seed, uint64_t number,
-                                int32_t width, int32_t height, struct arena *arena,
+static void add_all(struct composer *c) {
+    if (c->plain) {
+        int64_t num_objects = 1 + random_below(c->random, MAX_PLAIN_OBJECTS);
+        for (int64_t i = 0; i < num_objects; i++)
+            add_object(c);
+        return;
+    }
+    if (random_uniform(c->random) < empty_share) return;
+    if (random_uniform(c->random) < crowd_share) add_crowd(c);
+    int64_t num_objects = 2 + random_below(c->random, MAX_ORDINARY_OBJECTS - 1);
+    for (int64_t i = 0; i < num_objects; i++)
+        add_object(c);
+    if (random_uniform(c->random) < bar_share) add_bar(c);
+}
+
+enum status shape_scene_compose(struct shape_scene *scene, enum shape_style style, uint64_t seed,
+                                uint64_t number, int32_t width, int32_t height, struct arena *arena,
                                 struct error *err) {
     CHECK(width >= SCENE_MIN_SIDE && width <= SCENE_MAX_SIDE);
     CHECK(height >= SCENE_MIN_SIDE && height <= SCENE_MAX_SIDE);
@@ -242,6 +265,7 @@ enum status shape_scene_compose(struct shape_scene *scene, uint64_t seed, uint64
     struct composer c = {
         .scene = scene,
         .random = &random,
+        .plain = style == SHAPES_PLAIN,
         .hue = random_uniform(&random),
         .shorter_side = fmin(width, height),
         .stamp = arena_alloc(arena, num_pixels, 1),
@@ -250,12 +274,7 @@ enum status shape_scene_compose(struct shape_scene *scene, uint64_t seed, uint64
     scene->owner = arena_alloc_zero(arena, num_pixels, 1);
     if (!c.stamp || !c.outlines || !scene->owner)
         return error_memory(err, "a scene", 2 * num_pixels);
-    scene->backdrop = draw_backdrop(c.random, c.hue, width < height ? width : height);
-    if (random_uniform(c.random) < empty_share) return STATUS_OK;
-    if (random_uniform(c.random) < crowd_share) add_crowd(&c);
-    int64_t num_objects = 2 + random_below(c.random, MAX_ORDINARY_OBJECTS - 1);
-    for (int64_t i = 0; i < num_objects; i++)
-        add_object(&c);
-    if (random_uniform(c.random) < bar_share) add_bar(&c);
+    scene->backdrop = draw_backdrop(c.random, c.plain, c.hue, width < height ? width : height);
+    add_all(&c);
     return STATUS_OK;
 }

@@ -65,6 +65,12 @@ struct backdrop {
     uint32_t noise_seed;
 };
 
+// How much there is to see in a scene.
+enum shape_style {
+    SHAPES_RICH,  // textures, overlaps, crowds, bars that hide, scenes without objects
+    SHAPES_PLAIN, // one to five objects of one colour that stand alone: learnt in minutes
+};
+
 struct shape_scene {
     uint64_t seed;
     uint64_t number;
@@ -85,9 +91,9 @@ void shape_scene_draw_size(uint64_t seed, uint64_t number, int32_t min_side, int
 
 // Scene number (below 2^60) of the sequence that belongs to seed. Sides lie in
 // SCENE_MIN_SIDE..SCENE_MAX_SIDE.
-MUST_CHECK enum status shape_scene_compose(struct shape_scene *scene, uint64_t seed,
-                                           uint64_t number, int32_t width, int32_t height,
-                                           struct arena *arena, struct error *err);
+MUST_CHECK enum status shape_scene_compose(struct shape_scene *scene, enum shape_style style,
+                                           uint64_t seed, uint64_t number, int32_t width,
+                                           int32_t height, struct arena *arena, struct error *err);
 
 // The picture: soft edges, shading, shadows.
 MUST_CHECK enum status shape_scene_paint(struct image *image, const struct shape_scene *scene,

@@ -126,8 +126,9 @@ static enum status draw(const struct production *p, int64_t index, struct drawin
     struct error *err = &drawing->err;
     struct shape_scene scene;
     struct image picture;
-    TRY(shape_scene_compose(&scene, p->options->seed, p->split.first_scene + (uint64_t)index,
-                            image.width, image.height, arena, err));
+    TRY(shape_scene_compose(&scene, p->options->style, p->options->seed,
+                            p->split.first_scene + (uint64_t)index, image.width, image.height,
+                            arena, err));
     TRY(shape_scene_paint(&picture, &scene, arena, err));
     TRY(save_picture(p, &picture, name, err));
     TRY(shape_scene_label(&scene, &drawing->labels, &drawing->num_labels, arena, err));

@@ -10,10 +10,12 @@
 
 #include "base/error.h"
 #include "base/workers.h"
+#include "data/shapes.h"
 
 enum { SHAPES_MAX_IMAGES = 1000000 }; // of a split
 
 struct shapes_set_options {
+    enum shape_style style;
     uint64_t seed;
     int64_t num_train;
     int64_t num_val;

@@ -91,7 +91,7 @@ enum { PICTURE_WIDTH = 320, PICTURE_HEIGHT = 240 };
 
 static enum status draw_picture(struct image *image, struct arena *arena, struct error *err) {
     struct shape_scene scene;
-    TRY(shape_scene_compose(&scene, 1, 1, PICTURE_WIDTH, PICTURE_HEIGHT, arena, err));
+    TRY(shape_scene_compose(&scene, SHAPES_RICH, 1, 1, PICTURE_WIDTH, PICTURE_HEIGHT, arena, err));
     return shape_scene_paint(image, &scene, arena, err);
 }
 

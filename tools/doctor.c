@@ -61,11 +61,11 @@ static void examine(struct examination *e, int num_threads) {
     }
 }
 
-// How OpenMP's threads wait for each other: unless the environment says otherwise they spin, which
-// is fast on a machine of one's own and slow on one that is shared.
-static bool waits_passively(void) {
+// How OpenMP's threads wait for each other (see tools/main.c).
+static const char *waiting(void) {
     const char *policy = getenv("OMP_WAIT_POLICY");
-    return policy && strcasecmp(policy, "passive") == 0;
+    if (policy && strcasecmp(policy, "passive") == 0) return "sleep";
+    return policy ? "spin" : "spin shortly";
 }
 
 // ---- For people ----
@@ -93,10 +93,7 @@ static void write_text(const struct examination *e, struct output *out) {
     write_bytes(out, "available", m->available_bytes);
     write_bytes(out, "memory limit", m->limit_bytes);
     write_row(out, "huge pages", m->huge_pages);
-    write_row(out, "idle threads",
-              waits_passively()
-                  ? "sleep"
-                  : "spin; where other programs run too, OMP_WAIT_POLICY=passive is faster");
+    write_row(out, "idle threads", waiting());
     output_text(out, "\n");
     for (int i = 0; i < e->num_outcomes; i++) {
         const struct outcome *o = &e->outcomes[i];
@@ -143,7 +140,7 @@ static void write_json(const struct examination *e, struct output *out) {
     json_write_key_int64(w, "available_bytes", m->available_bytes);
     json_write_key_int64(w, "limit_bytes", m->limit_bytes);
     json_write_key_text(w, "huge_pages", m->huge_pages);
-    json_write_key_text(w, "idle_threads", waits_passively() ? "sleep" : "spin");
+    json_write_key_text(w, "idle_threads", waiting());
     write_json_tests(e, w);
     json_write_key_bool(w, "ok", e->num_failed == 0);
     json_write_end_object(w);

@@ -13,6 +13,7 @@ struct make_shapes_options {
     const char *size;
     int64_t min_size;
     int64_t max_size;
+    bool plain;
     int64_t jpeg_quality;
     const char *results;
     double quality;
@@ -55,6 +56,9 @@ static const struct option OPTIONS[] = {
      .default_text = "0",
      .metavar = "SIDE",
      .help = "with --min-size: draw each side at random, at most this"},
+    {.name = "plain",
+     OPTION_FIELD(struct make_shapes_options, plain),
+     .help = "few objects of one colour that do not overlap: a model learns them in minutes"},
     {.name = "jpeg-quality",
      OPTION_FIELD(struct make_shapes_options, jpeg_quality),
      OPTION_BETWEEN(1, 100),
@@ -124,6 +128,7 @@ static enum status run_make_shapes(struct invocation *invocation, struct error *
         .seed = (uint64_t)options->seed,
         .num_train = options->num_train,
         .num_val = options->num_val,
+        .style = options->plain ? SHAPES_PLAIN : SHAPES_RICH,
         .jpeg_quality = (int)options->jpeg_quality,
         .results_path = options->results,
         .results_quality = options->quality,

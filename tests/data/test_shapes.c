@@ -89,7 +89,8 @@ enum { NUM_SCENES = 120, WIDTH = 160, HEIGHT = 120 };
 
 static void compose(struct shape_scene *scene, uint64_t number, struct arena *arena) {
     struct error err;
-    REQUIRE(shape_scene_compose(scene, 11, number, WIDTH, HEIGHT, arena, &err) == STATUS_OK);
+    REQUIRE(shape_scene_compose(scene, SHAPES_RICH, 11, number, WIDTH, HEIGHT, arena, &err) ==
+            STATUS_OK);
 }
 
 // What the scenes of a set hold, all in all.
@@ -206,9 +207,9 @@ static void smallest_and_longest(void) {
             struct coco_annotation *list = NULL;
             int64_t count = 0;
             struct arena_mark mark = arena_mark(&arena);
-            EXPECT_OK(
-                shape_scene_compose(&scene, 3, number, sizes[i][0], sizes[i][1], &arena, &err),
-                &err);
+            EXPECT_OK(shape_scene_compose(&scene, SHAPES_RICH, 3, number, sizes[i][0], sizes[i][1],
+                                          &arena, &err),
+                      &err);
             EXPECT_OK(shape_scene_paint(&picture, &scene, &arena, &err), &err);
             EXPECT_OK(shape_scene_label(&scene, &list, &count, &arena, &err), &err);
             EXPECT_OK(shape_scene_guess(&scene, 0, &list, &count, &arena, &err), &err);
