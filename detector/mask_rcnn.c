@@ -72,7 +72,7 @@ static void require_finite(struct nn *nn, const struct tensor *t, const char *wh
         finite &= isfinite(t->data[i]);
     if (!finite)
         nn_fail(nn, STATUS_DATA,
-                "the network's %s are not finite numbers: its weights are damaged or far too large",
+                "the network's %s are not finite numbers: its weights or settings are out of range",
                 what);
 }
 

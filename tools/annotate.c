@@ -157,6 +157,7 @@ static const char *failure_code(enum status status, const struct image_info *inf
     const char *fault = image_fault_name(info->fault);
     if (*fault) return fault;
     if (status == STATUS_NO_INPUT) return "unreadable";
+    if (status == STATUS_DATA) return "non_finite_output";
     return status == STATUS_MEMORY ? "out_of_memory" : "detection_failed";
 }
 
@@ -198,8 +199,12 @@ static enum status annotate_one(struct annotation_run *run, int64_t index, struc
         return STATUS_OK;
     }
     drop_unwanted(&list, run->wanted);
-    TRY(annotate_outputs_write(&run->outputs, index + 1, file->name, &image, &list, &run->scratch,
-                               err));
+    const struct coco_image record = {.id = index + 1,
+                                      .width = image.width,
+                                      .height = image.height,
+                                      .file_name = file->name,
+                                      .exif_orientation = info.exif_orientation};
+    TRY(annotate_outputs_write(&run->outputs, &record, &image, &list, &run->scratch, err));
     progress_done(&run->progress, list.count);
     return STATUS_OK;
 }
@@ -305,9 +310,11 @@ const struct command annotate_command = {
     .description =
         "Runs a model over JPEG and PNG files and folders of them, in the order of their names' "
         "bytes, and writes what it finds in COCO's formats: masks as run lengths without loss, "
-        "boxes tight around them, areas exact. Pictures are turned upright as EXIF says. One that "
-        "cannot be used is recorded in failures.jsonl and skipped; the exit code is then 2. Ctrl-C "
-        "finishes the picture at hand and saves.",
+        "boxes tight around them, areas exact. Pictures are turned upright as EXIF says; the "
+        "record "
+        "of one that was turned has its exif_orientation. One that cannot be used is recorded in "
+        "failures.jsonl and skipped; the exit code is then 2. Ctrl-C finishes the picture at hand "
+        "and saves.",
     .options = OPTIONS,
     .options_bytes = sizeof(struct annotate_options),
     .operands = "INPUT...",

@@ -89,12 +89,11 @@ static enum status write_detection(struct annotate_outputs *outputs, int64_t ima
     return STATUS_OK;
 }
 
-static enum status keep_image(struct annotate_outputs *outputs, int64_t image_id, const char *name,
-                              const struct image *image, struct error *err) {
+static enum status keep_image(struct annotate_outputs *outputs, const struct coco_image *record,
+                              struct error *err) {
     TRY(array_reserve(&outputs->images, &outputs->image_capacity, outputs->num_images + 1,
                       sizeof *outputs->images, err));
-    outputs->images[outputs->num_images++] = (struct coco_image){
-        .id = image_id, .width = image->width, .height = image->height, .file_name = name};
+    outputs->images[outputs->num_images++] = *record;
     return STATUS_OK;
 }
 
@@ -120,17 +119,17 @@ static enum status save_overlay(const struct annotate_outputs *outputs, const ch
     return status;
 }
 
-enum status annotate_outputs_write(struct annotate_outputs *outputs, int64_t image_id,
-                                   const char *name, struct image *image,
+enum status annotate_outputs_write(struct annotate_outputs *outputs,
+                                   const struct coco_image *record, struct image *image,
                                    const struct detection_list *list, struct arena *scratch,
                                    struct error *err) {
     for (int64_t i = 0; i < list->count; i++)
-        TRY(write_detection(outputs, image_id, &list->items[i], scratch, err));
-    TRY(keep_image(outputs, image_id, name, image, err));
+        TRY(write_detection(outputs, record->id, &list->items[i], scratch, err));
+    TRY(keep_image(outputs, record, err));
     if (outputs->overlay == OVERLAY_NONE) return STATUS_OK;
     const struct option_texts *names = &outputs->detector->model.config.classes.names;
     TRY(overlay_draw(image, list, names, scratch, err));
-    return save_overlay(outputs, name, image, scratch, err);
+    return save_overlay(outputs, record->file_name, image, scratch, err);
 }
 
 void annotate_outputs_write_failure(struct annotate_outputs *outputs, const char *path,

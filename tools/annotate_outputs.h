@@ -39,10 +39,10 @@ MUST_CHECK enum status overlay_name(const char **overlay, const char *name,
 // Makes the folder and begins the files. All but what is to be written is set already.
 MUST_CHECK enum status annotate_outputs_open(struct annotate_outputs *outputs, struct error *err);
 
-// One picture, upright, and what was found in it. The overlay is drawn on the picture. scratch is
-// left with more in it.
-MUST_CHECK enum status annotate_outputs_write(struct annotate_outputs *outputs, int64_t image_id,
-                                              const char *name, struct image *image,
+// One picture, upright, its record, whose name is borrowed, and what was found in it. The overlay
+// is drawn on the picture. scratch is left with more in it.
+MUST_CHECK enum status annotate_outputs_write(struct annotate_outputs *outputs,
+                                              const struct coco_image *record, struct image *image,
                                               const struct detection_list *list,
                                               struct arena *scratch, struct error *err);
 

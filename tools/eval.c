@@ -146,6 +146,29 @@ static enum status load_results(struct coco_set *results, const char *path, bool
     return coco_load_results(results, path, &load, err);
 }
 
+// Judges nothing at all against the annotations: what is wrong with them is found before a model
+// runs for hours.
+static enum status check_truth(const struct evaluation *evaluation, struct error *err) {
+    const struct coco_set nothing = {.path = "no results"};
+    for (int64_t i = 0; i < evaluation->num_kinds; i++) {
+        struct metric_settings settings;
+        struct metric metric;
+        TRY(eval_settings(&settings, evaluation->kinds[i], evaluation->options, &evaluation->truth,
+                          evaluation->invocation->arena, err));
+        TRY(metric_compute(&metric, &evaluation->truth, &nothing, &settings, evaluation->workers,
+                           err));
+        metric_destroy(&metric);
+    }
+    return STATUS_OK;
+}
+
+// The model's detections.
+static enum status detect(struct evaluation *evaluation, struct error *err) {
+    TRY(check_truth(evaluation, err));
+    return eval_detect(&evaluation->results, evaluation->options, &evaluation->truth,
+                       evaluation->invocation, err);
+}
+
 static enum status load(struct evaluation *evaluation, struct error *err) {
     const struct eval_options *options = evaluation->options;
     bool boxes_only = evaluation->kinds[evaluation->num_kinds - 1] == IOU_BOX;
@@ -154,8 +177,7 @@ static enum status load(struct evaluation *evaluation, struct error *err) {
     struct coco_load_options load = {.skip_segments = !need_masks, .workers = evaluation->workers};
     TRY(coco_load_annotations(&evaluation->truth, options->annotations, &load, err));
     if (options->weights)
-        TRY(eval_detect(&evaluation->results, options, &evaluation->truth, evaluation->invocation,
-                        err));
+        TRY(detect(evaluation, err));
     else
         TRY(load_results(&evaluation->results, options->results, need_masks, evaluation->workers,
                          err));

@@ -37,8 +37,9 @@ static void annotation_file(void) {
     const struct polygon polygons[] = {{points, 3}, {points, 2}};
     const int64_t counts[] = {2, 3, 1};
     REQUIRE(coco_writer_open_set(&w, path, "a \"set\"", &err) == STATUS_OK);
-    coco_write_image(&w, &(struct coco_image){3, 640, 480, "caf\xC3\xA9\n.jpg", 0});
-    coco_write_image(&w, &(struct coco_image){.id = -1});
+    coco_write_image(&w, &(struct coco_image){3, 640, 480, "caf\xC3\xA9\n.jpg", 0, 0});
+    coco_write_image(&w, &(struct coco_image){.id = -1, .exif_orientation = 1});
+    coco_write_image(&w, &(struct coco_image){.id = 4, .exif_orientation = 8});
     coco_write_annotation(
         &w, &(struct coco_annotation){
                 .id = INT64_C(900100000257),
@@ -63,7 +64,7 @@ static void annotation_file(void) {
         path,
         "{\"info\":{\"description\":\"a \\\"set\\\"\"},\"images\":["
         "{\"id\":3,\"width\":640,\"height\":480,\"file_name\":\"caf\xC3\xA9\\n.jpg\"}\n"
-        ",{\"id\":-1}\n],\"annotations\":["
+        ",{\"id\":-1}\n,{\"id\":4,\"exif_orientation\":8}\n],\"annotations\":["
         "{\"id\":900100000257,\"image_id\":3,\"category_id\":9,\"bbox\":[0.1,25,3,1e-07],"
         "\"area\":123456.789,\"iscrowd\":0,\"segmentation\":[[0,0,2.5,0,2.5,1],[0,0,2.5,0]]}\n"
         ",{\"id\":2,\"image_id\":0,\"category_id\":0,\"iscrowd\":1,"

@@ -2,6 +2,7 @@
 // detections as COCO's records, and the self-test.
 #include "detector/detector.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "data/coco_write.h"
@@ -100,6 +101,46 @@ static void limits(void) {
     detector_close(&detector);
 }
 
+// A network that computes nonsense says so; it does not seem to find nothing.
+static void not_finite(void) {
+    static const struct {
+        const char *parameter;
+        float value;
+        const char *message;
+    } cases[] = {
+        {"backbone.body.bn1.weight", 3e38F, "the network's scores of proposals are not finite"},
+        {"rpn.head.cls_logits.bias", NAN, "the network's scores of proposals are not finite"},
+        {"rpn.head.bbox_pred.bias", -INFINITY, "the network's boxes of proposals are not finite"},
+        {"roi_heads.box_predictor.cls_score.bias", INFINITY, "the network's scores are not finite"},
+        {"roi_heads.box_predictor.bbox_pred.bias", NAN, "the network's boxes are not finite"},
+        {"roi_heads.mask_predictor.mask_fcn_logits.bias", NAN,
+         "the network's masks are not finite"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct detector detector;
+        struct detection_list list;
+        struct error err;
+        begin(&detector, "");
+        struct image image = noise_image(80, 60, 1, &arena);
+        struct parameters *parameters = &detector.model.network.parameters;
+        struct parameter *p = parameters_find(parameters, cases[i].parameter);
+        REQUIRE(p);
+        float *values = arena_alloc(&arena, p->count, sizeof *values);
+        REQUIRE(values);
+        memcpy(values, p->data, (size_t)p->count * sizeof *values);
+        for (int64_t k = 0; k < p->count; k++)
+            p->data[k] = cases[i].value;
+        parameters_changed(parameters);
+        EXPECT_STATUS(detector_detect(&detector, &image, 1, NULL, &arena, &list, &err), STATUS_DATA,
+                      &err);
+        EXPECT_CONTAINS(err.message, cases[i].message);
+        memcpy(p->data, values, (size_t)p->count * sizeof *values);
+        parameters_changed(parameters);
+        detect(&detector, &image, 1, NULL, &list); // the next one is as good as ever
+        detector_close(&detector);
+    }
+}
+
 static void classes(void) {
     struct detector detector;
     begin(&detector, "");
@@ -188,6 +229,7 @@ int main(int argc, char **argv) {
                            (struct test_case[]){
                                {"company", company},
                                {"limits", limits},
+                               {"not finite", not_finite},
                                {"classes", classes},
                                {"bad models", bad_models},
                                {"records", records},

@@ -198,7 +198,7 @@ static void damaged(void) {
     REQUIRE(view.data);
     char *bytes = malloc((size_t)view.size);
     REQUIRE(bytes);
-    const int64_t flips[] = {20, 3000, view.size / 2, view.size - 1};
+    const int64_t flips[] = {20, view.size / 4, view.size / 2, view.size - 1};
     for (int i = 0; i < 4; i++) {
         memcpy(bytes, view.data, (size_t)view.size);
         bytes[flips[i]] = (char)(bytes[flips[i]] ^ 4);
@@ -212,6 +212,42 @@ static void damaged(void) {
     }
     free(bytes);
     file_view_close(&view);
+}
+
+// Values that no network can have are refused with the tensor's name.
+static void not_finite(void) {
+    static const struct {
+        const char *parameter;
+        float value;
+        const char *message;
+    } cases[] = {
+        {"rpn.head.bbox_pred.bias", NAN,
+         "tensor \"rpn.head.bbox_pred.bias\" holds nan (value 2 of "},
+        {"fc6.weight", -INFINITY, "fc6.weight\" holds -inf (value 2 of 25088), expected finite"},
+    };
+    const char *path = scratch_path("nan.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct detector_model model;
+        struct error err;
+        make(&model, 1);
+        struct parameters *parameters = &model.network.parameters;
+        for (int64_t k = 0; k < parameters->count; k++)
+            if (strstr(parameters->items[k]->name, cases[i].parameter))
+                parameters->items[k]->data[1] = cases[i].value;
+        EXPECT_OK(detector_model_save(&model, path, &err), &err);
+        detector_model_destroy(&model);
+        expect_refused(path, NULL, STATUS_DATA, cases[i].message);
+    }
+}
+
+// Before any tensor, the number of classes.
+static void other_classes(void) {
+    const char *path = scratch_path("classes.safetensors");
+    const char *items[] = {"classes.names=a", "b"};
+    make_file(path, 1);
+    expect_refused(path, &(struct option_texts){items, 2}, STATUS_DATA,
+                   "classes.safetensors: weights of 8 classes and a configuration of 2, both "
+                   "without background");
 }
 
 static void write_foreign(const char *path, const struct safetensors_text *metadata,
@@ -265,6 +301,8 @@ int main(int argc, char **argv) {
                                           {"other_architecture", other_architecture},
                                           {"enormous", enormous},
                                           {"damaged", damaged},
+                                          {"not_finite", not_finite},
+                                          {"other_classes", other_classes},
                                           {"foreign", foreign},
                                           {"unwritable", unwritable},
                                           {0}});

@@ -143,6 +143,46 @@ static void formats(void) {
     arena_destroy(&arena);
 }
 
+// A picture that is stored on its side gets the annotations of the upright one, and its record says
+// how it lies in the file.
+static void turned(void) {
+    static const struct image_limits limits = {1 << 20, 1 << 10, 100, 100, 1 << 30};
+    struct image image;
+    struct image_info info;
+    struct output out;
+    struct error err;
+    struct arena arena;
+    begin();
+    // An EXIF segment behind the start of the file: one entry, orientation 6.
+    EXPECT_INT(
+        run_program("cd $SCRATCH/tree; rm -r b; mkdir on_side upright; "
+                    "(head -c 2 z.jpg; printf '\\xff\\xe1\\x00\\x22Exif\\0\\0II*\\0\\x08\\0\\0"
+                    "\\0\\x01\\0\\x12\\x01\\x03\\0\\x01\\0\\0\\0\\x06\\0\\0\\0\\0\\0\\0\\0'; "
+                    "tail -c +3 z.jpg) >on_side/a.jpg; rm z.jpg"),
+        0);
+    arena_init(&arena, 1 << 16, 0);
+    EXPECT_OK(
+        image_load(&image, &info, scratch_path("tree/on_side/a.jpg"), &limits, true, &arena, &err),
+        &err);
+    REQUIRE(info.exif_orientation == 6 && image.width == 70 && image.height == 90);
+    EXPECT_OK(output_open_file(&out, scratch_path("tree/upright/a.jpg"), &err), &err);
+    EXPECT_OK(image_write_png(image.pixels, 70, 90, SAMPLES_RGB8, 6, &out, &err), &err);
+    EXPECT_OK(output_commit(&out, &err), &err);
+    arena_destroy(&arena);
+    EXPECT_INT(run_program(ANNOTATE "$SCRATCH/tree/on_side --quiet && mv $SCRATCH/found "
+                                    "$SCRATCH/on_side && " ANNOTATE
+                                    "$SCRATCH/tree/upright --quiet && cd $SCRATCH && "
+                                    "cmp on_side/results.json found/results.json && "
+                                    "diff on_side/instances.json found/instances.json; "
+                                    "rm -r on_side"),
+               0);
+    EXPECT_CONTAINS(program_output, "{\"id\":1,\"width\":70,\"height\":90,\"file_name\":\"a.jpg\","
+                                    "\"exif_orientation\":6}\n---\n");
+    EXPECT_CONTAINS(program_output,
+                    "{\"id\":1,\"width\":70,\"height\":90,\"file_name\":\"a.jpg\"}\n");
+    EXPECT(strstr(program_output, "score") == NULL);
+}
+
 static void filters(void) {
     static const struct {
         const char *options;
@@ -337,6 +377,7 @@ int main(int argc, char **argv) {
                          {"exact annotations", exact_annotations},
                          {"again", again},
                          {"formats", formats},
+                         {"turned", turned},
                          {"filters", filters},
                          {"bad pictures", bad_pictures},
                          {"odd names", odd_names},

@@ -110,6 +110,9 @@ static void refusals(void) {
         {"gctmask eval " SET "--results x --save-results y", 64, "--save-results is for --weights"},
         {"gctmask eval " SET "--results x --set box.score=0.5", 64, "--set is for --weights"},
         {EVAL "none", 66, "none: No such file"},
+        {EVAL "in/annotations/instances_val.json", 65, "instances_val.json: not a model file"},
+        {EVAL "m.safetensors --set classes.names=cat,dog", 65,
+         "m.safetensors: weights of 8 classes and a configuration of 2"},
         {EVAL "in/images/val_000001.jpg", 65, "val_000001.jpg: "},
         {EVAL "m.safetensors --set box.scroe=0.5", 64, "did you mean box.score?"},
         {EVAL "m.safetensors --save-results $SCRATCH/no/r.json", 73, "no/r.json: "},
@@ -136,11 +139,72 @@ static void refusals(void) {
     }
 }
 
+// The model does not run if its detections could not be scored afterwards.
+static void bad_annotations(void) {
+    static const struct {
+        const char *edit; // of the annotation file, by sed
+        const char *message;
+    } cases[] = {
+        {"0,/\"bbox\":\\[[^]]*],/s///", "annotations[0] (id 1): bbox is missing"},
+        {"0,/\"bbox\":\\[[^]]*]/s//\"bbox\":[1,2,3]/", "(id 1): bbox is not four numbers"},
+        {"0,/\"segmentation\":\\(\\[[^}]*\\|{[^}]*\\)}/s//\"segmentation\":[[1,2,3]]}/",
+         "segmentation is neither a list of polygons nor an RLE"},
+        {"0,/\"id\":1000002/s//\"id\":1000001/", "id 1000001 occurs twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[1024];
+        begin();
+        snprintf(line, sizeof line,
+                 "sed -i '%s' $SCRATCH/in/annotations/instances_val.json; " EVAL
+                 "m.safetensors --save-results $SCRATCH/s.json",
+                 cases[i].edit);
+        int code = run_program(line);
+        if (code != 65) printf("%s\n", line);
+        EXPECT_INT(code, 65);
+        EXPECT_CONTAINS(program_errors, cases[i].message);
+        EXPECT_TEXT(program_output, "");
+        EXPECT_INT(run_program("ls $SCRATCH | grep -q '^s[.]json'"), 1);
+    }
+}
+
+// A signal while the model runs: its exit code, and nothing half-written.
+static void interrupted(void) {
+    static const struct {
+        const char *signal;
+        int code;
+    } cases[] = {{"INT", 130}, {"TERM", 143}};
+    begin();
+    EXPECT_INT(run_program("cd $SCRATCH; { echo '{\"images\":['; for i in $(seq 20000); do "
+                           "echo \"{\\\"id\\\":$i,\\\"width\\\":90,\\\"height\\\":70,"
+                           "\\\"file_name\\\":\\\"val_000001.jpg\\\"},\"; done; echo "
+                           "'{\"id\":0,\"file_name\":\"val_000001.jpg\"}],\"annotations\":[],"
+                           "\"categories\":[{\"id\":1,\"name\":\"disk\"}]}'; } >many.json"),
+               0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[1024];
+        // The model runs when the temporary file of the results is there.
+        snprintf(line, sizeof line,
+                 "cd $SCRATCH; set -m; '" GCTMASK
+                 "' eval --ann many.json --image-dir in/images --weights "
+                 "m.safetensors --save-results t.json 2>said & for i in $(seq 1000); do "
+                 "ls -A | grep -q 't[.]json' && break; sleep 0.02; done; kill -%s -- -$!; wait $!; "
+                 "code=$?; cat said >&2; exit $code",
+                 cases[i].signal);
+        EXPECT_INT(run_program(line), cases[i].code);
+        EXPECT_CONTAINS(program_errors, "gctmask: error: eval: interrupted after ");
+        EXPECT_CONTAINS(program_errors, " of 20001 images\n");
+        EXPECT_TEXT(program_output, "");
+        EXPECT_INT(run_program("ls -A $SCRATCH | grep -q 't[.]json'"), 1);
+    }
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"same as from a file", same_as_from_a_file},
                                           {"some images", some_images},
                                           {"classes", classes},
                                           {"refusals", refusals},
+                                          {"bad annotations", bad_annotations},
+                                          {"interrupted", interrupted},
                                           {0}});
 }
