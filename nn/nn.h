@@ -65,9 +65,9 @@ struct call {
     const char *label;                      // of the layer, for people; may be NULL
     struct tensor *inputs[CALL_MAX_INPUTS]; // those that a gradient may flow to
     int num_inputs;
-    struct tensor *out; // NULL where the result is not a tensor
-    bool trains;        // has trainable parameters of its own
-    bool is_loss;       // the backward pass starts here, with the gradient 1
+    struct tensor *out;           // NULL where the result is not a tensor
+    bool trains;                  // has trainable parameters of its own
+    bool is_loss;                 // the backward pass starts here, with the gradient 1
     const struct parameter *mark; // not a call but a mark (nn_mark)
     double multiply_adds;
     struct call *before; // the previous call on the tape

@@ -12,9 +12,10 @@
 #include "nn/rows.h"
 #include "nn/vectorised.h"
 
-// How many images of RoIs one backward computation takes: their number changes from step to step,
-// and with it the primitives that oneDNN has to compile.
-enum { ROIS_AT_ONCE = 64 };
+// How many images of RoIs one backward computation takes. Their number changes from step to step,
+// and with it the primitives that oneDNN has to compile: so the last computation is filled up with
+// zeros to a multiple of a few.
+enum { ROIS_AT_ONCE = 64, ROIS_MULTIPLE = 8 };
 
 // The outputs' share in a gate's gradient is summed in as many parts, whatever the threads.
 enum { DOT_PARTS = 16 };
@@ -32,6 +33,25 @@ struct backward {
 
 static int64_t images_at_once(const struct backward *b) {
     return b->conv->images_at_once == 1 ? b->x->n : ROIS_AT_ONCE;
+}
+
+// How many images a computation over count of them takes.
+static int64_t filled_count(const struct backward *b, int64_t count) {
+    if (b->conv->images_at_once == 1 || count == 1) return count;
+    return (count + ROIS_MULTIPLE - 1) / ROIS_MULTIPLE * ROIS_MULTIPLE;
+}
+
+// Images of size floats each, filled up with zeros in *copy if need be; NULL after a failure.
+static const float *filled(const struct backward *b, const float *images, int64_t count,
+                           int64_t size, float **copy) {
+    int64_t wanted = filled_count(b, count);
+    *copy = NULL;
+    if (wanted == count) return images;
+    *copy = nn_scratch(b->nn, wanted * size);
+    if (!*copy) return NULL;
+    memcpy(*copy, images, (size_t)(count * size) * sizeof **copy);
+    memset(*copy + count * size, 0, (size_t)((wanted - count) * size) * sizeof **copy);
+    return *copy;
 }
 
 // ---- Weights ----
@@ -88,7 +108,12 @@ static void accumulate(const struct backward *b, const float *plain, const float
 // The gradient of the weights from some images whose input is src.
 static void weights_of_images(const struct backward *b, struct images images, const float *src,
                               const float *gates, float *opened) {
-    struct dnn_conv shape = conv_shape(b->conv, b->x, images.count, DNN_BACKWARD_WEIGHTS);
+    struct dnn_conv shape =
+        conv_shape(b->conv, b->x, filled_count(b, images.count), DNN_BACKWARD_WEIGHTS);
+    float *copies[2];
+    src = filled(b, src, images.count, b->in_size, &copies[0]);
+    const float *diff_dst =
+        filled(b, b->y->grad + images.first * b->out_size, images.count, b->out_size, &copies[1]);
     float *scratch = NULL;
     struct dnn_primitive *primitive = conv_prepare(b->nn, b->conv, &shape, &scratch);
     if (!primitive) return;
@@ -97,7 +122,7 @@ static void weights_of_images(const struct backward *b, struct images images, co
     float *plain = nn_scratch(b->nn, b->conv->weight->count);
     struct dnn_arguments arguments = {
         .src = src,
-        .diff_dst = b->y->grad + images.first * b->out_size,
+        .diff_dst = diff_dst,
         .dst = packed,
     };
     conv_run(b->nn, b->conv, primitive, arguments, scratch);
@@ -107,6 +132,8 @@ static void weights_of_images(const struct backward *b, struct images images, co
     if (!nn_failed(b->nn)) accumulate(b, plain, gates, opened);
     nn_scratch_free(b->nn, plain);
     nn_scratch_free(b->nn, packed);
+    nn_scratch_free(b->nn, copies[1]);
+    nn_scratch_free(b->nn, copies[0]);
 }
 
 static void weights_with_scaled_input(const struct backward *b, struct images images) {
@@ -156,7 +183,9 @@ static void data_of_images(const struct backward *b, struct images images, bool 
         return;
     }
     bool turned = conv->stride == 1 && conv->groups == 1 && conv->padding < conv->kernel;
-    struct dnn_conv shape = conv_shape(conv, b->x, images.count, DNN_BACKWARD_DATA);
+    int64_t filled_images = filled_count(b, images.count);
+    bool directly = filled_images == images.count && (turned || !add);
+    struct dnn_conv shape = conv_shape(conv, b->x, filled_images, DNN_BACKWARD_DATA);
     if (turned) {
         shape.pass = DNN_FORWARD;
         shape.h = b->y->h;
@@ -164,23 +193,31 @@ static void data_of_images(const struct backward *b, struct images images, bool 
         shape.in_channels = conv->out_channels;
         shape.out_channels = conv->in_channels;
         shape.padding = conv->kernel - 1 - conv->padding;
-        shape.accumulate = add;
+        shape.accumulate = add && directly;
     }
-    float *separate = NULL;
-    int64_t count = images.count * b->in_size;
-    if (add && !turned) separate = nn_scratch(b->nn, count);
+    float *copy = NULL;
+    const float *src =
+        filled(b, b->y->grad + images.first * b->out_size, images.count, b->out_size, &copy);
+    float *separate = directly ? NULL : nn_scratch(b->nn, filled_images * b->in_size);
     float *scratch = NULL;
     struct dnn_primitive *primitive = conv_prepare(b->nn, conv, &shape, &scratch);
     if (!primitive) return;
     struct dnn_arguments arguments = {
-        .src = b->y->grad + images.first * b->out_size,
+        .src = src,
         .weights = conv_packed(b->nn, b->conv, dnn_weights_layout(primitive),
                                turned ? CONV_WEIGHTS_TURNED : CONV_WEIGHTS_DIRECT),
         .dst = separate ? separate : dst,
     };
     conv_run(b->nn, conv, primitive, arguments, scratch);
-    if (separate && !nn_failed(b->nn)) rows_add(separate, count, dst);
+    int64_t count = images.count * b->in_size;
+    if (separate && !nn_failed(b->nn)) {
+        if (add)
+            rows_add(separate, count, dst);
+        else
+            memcpy(dst, separate, (size_t)count * sizeof *dst);
+    }
     nn_scratch_free(b->nn, separate);
+    nn_scratch_free(b->nn, copy);
 }
 
 static void data_backward(const struct backward *b, bool add, float *dst) {
