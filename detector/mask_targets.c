@@ -14,13 +14,13 @@ struct targets {
     float *values; // [regions, size, size]
 };
 
-// Writes 0 and 1 to values[height, width].
-static void write_pixels(const struct rle *mask, float *values) {
+// Writes 1 to the pixels of a mask in values[height, width].
+static void set_pixels(const struct rle *mask, float *values) {
     int64_t x = 0;
     int64_t y = 0;
     for (int64_t run = 0; run < mask->num_runs; run++) {
         for (uint32_t i = 0; i < mask->runs[run]; i++) {
-            values[y * mask->width + x] = (float)(run % 2);
+            if (run % 2 == 1) values[y * mask->width + x] = 1;
             if (++y < mask->height) continue;
             y = 0;
             x++;
@@ -51,7 +51,10 @@ static void sample_pixels(const struct targets *t, const struct rle *mask, int64
     }
     // The pixels as a feature map with one channel.
     struct tensor *pixels = nn_tensor(nn, 1, mask->height, mask->width, 1);
-    if (!nn_failed(nn)) write_pixels(mask, pixels->data);
+    if (!nn_failed(nn)) {
+        memset(pixels->data, 0, (size_t)tensor_count(pixels) * sizeof *pixels->data);
+        set_pixels(mask, pixels->data);
+    }
     const struct roi_pyramid pyramid = {.num_levels = 1, .levels = {pixels}, .scales = {1}};
     const struct rois rois = {mine.count, mine.boxes, mine.images, mine.levels};
     struct tensor *cut = roi_align_forward(nn, &settings, &pyramid, &rois);
@@ -89,8 +92,7 @@ static enum status draw_polygons(const struct object_mask *mask, const float reg
                                  struct error *err) {
     struct placement across = placement_of(region[0], region[2], size);
     struct placement down = placement_of(region[1], region[3], size);
-    struct polygon *placed = arena_alloc(arena, mask->num_polygons, sizeof *placed);
-    if (!placed) return error_memory(err, "polygons", mask->num_polygons);
+    memset(values, 0, (size_t)(size * size) * sizeof *values);
     for (int64_t i = 0; i < mask->num_polygons; i++) {
         const struct polygon *polygon = &mask->polygons[i];
         double *points = arena_alloc(arena, 2 * polygon->num_points, sizeof *points);
@@ -99,12 +101,11 @@ static enum status draw_polygons(const struct object_mask *mask, const float reg
             points[2 * j] = place(across, polygon->points[2 * j]);
             points[2 * j + 1] = place(down, polygon->points[2 * j + 1]);
         }
-        placed[i] = (struct polygon){points, polygon->num_points};
+        struct rle drawn;
+        const struct polygon placed = {points, polygon->num_points};
+        TRY(polygon_to_rle(&drawn, &placed, (int32_t)size, (int32_t)size, arena, err));
+        set_pixels(&drawn, values);
     }
-    struct rle drawn;
-    TRY(polygons_to_rle(&drawn, placed, mask->num_polygons, (int32_t)size, (int32_t)size, arena,
-                        err));
-    write_pixels(&drawn, values);
     return STATUS_OK;
 }
 
@@ -118,19 +119,17 @@ void mask_targets_make(struct nn *nn, const struct conventions_rules *rules,
                        const struct object_mask *masks, int64_t num_masks,
                        const struct box_list *regions, const int32_t *truths, int64_t size,
                        float *targets) {
-    enum { BLOCK_BYTES = 1 << 16 };
     const struct targets t = {nn, rules, regions, truths, size, targets};
     for (int64_t j = 0; j < num_masks && !nn_failed(nn); j++)
         if (masks[j].num_polygons == 0 && has_regions(&t, j)) sample_pixels(&t, &masks[j].rle, j);
     for (int64_t i = 0; i < regions->count && !nn_failed(nn); i++) {
         const struct object_mask *mask = &masks[truths[i]];
-        struct arena arena;
+        struct arena_mark mark = arena_mark(&nn->records); // where there is room at hand
         struct error err;
         if (mask->num_polygons == 0) continue;
-        arena_init(&arena, BLOCK_BYTES, 0);
         enum status status = draw_polygons(mask, regions->boxes + 4 * i, size,
-                                           targets + i * size * size, &arena, &err);
-        arena_destroy(&arena);
+                                           targets + i * size * size, &nn->records, &err);
+        arena_release(&nn->records, mark);
         if (status != STATUS_OK) nn_fail(nn, status, "mask targets: %s", err.message);
     }
 }

@@ -9,6 +9,9 @@
 
 enum { BLOCK_BYTES = 1 << 20 };
 
+// So long an image may take before the other processes think that this one is stuck.
+static const double IMAGE_SECONDS = 300;
+
 // ---- One process's images ----
 
 static enum status write_results(const struct detect_set *run, const struct coco_image *image,
@@ -39,24 +42,31 @@ static enum status detect_in(const struct detect_set *run, const struct coco_ima
 }
 
 static enum status detect_in_share(const struct detect_set *run, struct coco_writer *w,
-                                   struct error *err) {
+                                   bool *interrupted, struct error *err) {
     int rank = communicator_rank(run->communicator);
     int size = communicator_size(run->communicator);
     int64_t number = 0; // of the wanted images
     for (int64_t i = 0; i < run->truth->num_images; i++) {
         if (run->wanted && !run->wanted[i]) continue;
         if (number++ % size != rank) continue;
-        if (interrupt_code() != EXIT_CODE_DONE)
-            return error_set(err, STATUS_CANCELLED, "interrupted after %lld images",
-                             (long long)(number - 1));
+        *interrupted = interrupt_asked();
+        if (*interrupted) return STATUS_OK;
         struct arena arena;
         arena_init(&arena, BLOCK_BYTES, 0);
+        communicator_allow(run->communicator, IMAGE_SECONDS);
         enum status status = detect_in(run, &run->truth->images[i], w, &arena, err);
         arena_destroy(&arena);
         communicator_tick(run->communicator);
         TRY(status);
     }
     return STATUS_OK;
+}
+
+// Signals reach processes at different times: all give up if one does.
+static enum status agree(const struct detect_set *run, bool interrupted, struct error *err) {
+    double count = interrupted;
+    TRY(communicator_sum_doubles(run->communicator, &count, 1, err));
+    return count > 0 ? error_set(err, STATUS_CANCELLED, "interrupted") : STATUS_OK;
 }
 
 // ---- All processes' results ----
@@ -81,6 +91,15 @@ static void write_all(struct output *out, const struct communicator_part *parts,
     output_text(out, "]\n");
 }
 
+static enum status save(const struct detect_set *run, const struct output *text,
+                        struct error *err) {
+    if (!run->save) return STATUS_OK;
+    enum status status = output_save(run->save, text->data, text->size, err);
+    if (status != STATUS_CANNOT_WRITE || !run->log) return status;
+    log_message(run->log, LOG_WARNING, "%s", err->message);
+    return STATUS_OK;
+}
+
 static enum status load_all(const struct detect_set *run, const struct communicator_part *parts,
                             struct coco_set *results, struct error *err) {
     struct output text;
@@ -88,8 +107,7 @@ static enum status load_all(const struct detect_set *run, const struct communica
     output_open_memory(&text);
     write_all(&text, parts, communicator_size(run->communicator));
     enum status status = output_finish(&text, err);
-    if (status == STATUS_OK && run->save)
-        status = output_save(run->save, text.data, text.size, err);
+    if (status == STATUS_OK) status = save(run, &text, err);
     if (status == STATUS_OK)
         status = coco_parse_results(results, text.data, text.size, "results", &load, err);
     output_discard(&text);
@@ -115,8 +133,10 @@ enum status detect_set_run(const struct detect_set *run, struct coco_set *result
     struct coco_writer w;
     *results = (struct coco_set){0};
     coco_writer_open_results_text(&w);
-    enum status status = detect_in_share(run, &w, err);
+    bool interrupted = false;
+    enum status status = detect_in_share(run, &w, &interrupted, err);
     if (run->progress) progress_clear(run->progress);
+    if (status == STATUS_OK) status = agree(run, interrupted, err);
     if (status == STATUS_OK) status = collect(run, &w, results, err);
     coco_writer_discard(&w);
     return status;

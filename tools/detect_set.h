@@ -2,6 +2,7 @@
 // results like those of a file.
 #pragma once
 
+#include "base/log.h"
 #include "data/coco.h"
 #include "detector/class_map.h"
 #include "detector/detector.h"
@@ -16,11 +17,12 @@ struct detect_set {
     const char *image_folder;
     const bool *wanted;        // of truth's images; NULL: all
     const char *save;          // the file that the results also go to; NULL: none
+    const struct log *log;     // told if that cannot be written; NULL: it is an error
     struct progress *progress; // NULL: none
 };
 
 // Each process detects in every size-th image. On rank 0 *results is to be destroyed, elsewhere it
 // is empty. An image that is missing, damaged or of another size than the set says is an error:
-// leaving it out would change the score. An interruption is STATUS_CANCELLED.
+// leaving it out would change the score. An interruption is STATUS_CANCELLED, on all processes.
 MUST_CHECK enum status detect_set_run(const struct detect_set *run, struct coco_set *results,
                                       struct error *err);

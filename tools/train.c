@@ -23,6 +23,9 @@ static const struct example EXAMPLES[] = {
     {0},
 };
 
+// So long annotations and checkpoints may take to be read from a slow disk.
+static const double PREPARE_SECONDS = 1800;
+
 struct session {
     const struct invocation *invocation;
     const struct train_options *options;
@@ -50,6 +53,9 @@ static enum status check_processes(const struct session *s, struct error *err) {
     int64_t groups = step_num_groups(config);
     int size = communicator_size(s->communicator);
     if (size <= groups) return STATUS_OK;
+    if (size > config->schedule.batch)
+        return error_set(err, STATUS_USAGE, "%d processes for a batch of %lld images", size,
+                         (long long)config->schedule.batch);
     return error_set(
         err, STATUS_USAGE,
         "%d processes, but a batch of %lld images in groups of %lld has work for %lld; "
@@ -167,7 +173,6 @@ static enum status open_run(struct session *s, struct error *err) {
     if (!leads(s)) return STATUS_OK;
     TRY(run_folder_open(&s->run, &start, err));
     s->has_run = true;
-    TRY(run_folder_save_config(&s->run, &model->options, err));
     return train_report_open(&s->report, s->invocation->out, &s->invocation->log, o->out,
                              model->config.schedule.iterations, err);
 }
@@ -197,7 +202,7 @@ static enum status evaluate(void *context, struct metrics_eval *scores, struct e
 
 static bool is_interrupted(void *context) {
     (void)context;
-    return interrupt_code() != EXIT_CODE_DONE;
+    return interrupt_asked();
 }
 
 static enum status open_trainer(struct session *s, char results[PATH_BYTES], struct error *err) {
@@ -233,7 +238,8 @@ static enum status open_trainer(struct session *s, char results[PATH_BYTES], str
                       .truth = &s->val_set,
                       .classes = &s->val.classes,
                       .image_folder = val_image_folder(o),
-                      .save = results},
+                      .save = results,
+                      .log = &s->invocation->log},
         .num_threads = (int)s->invocation->common.threads,
         .log = &s->invocation->log,
     };
@@ -246,6 +252,7 @@ static enum status go_on(struct session *s, struct error *err) {
     struct error skipped = {0};
     if (leads(s)) TRY(checkpoint_find_latest(s->trainer.checkpoints, &step, &skipped, err));
     TRY(communicator_broadcast(s->communicator, &step, (int64_t)sizeof step, err));
+    communicator_allow(s->communicator, PREPARE_SECONDS);
     if (leads(s) && skipped.code != STATUS_OK)
         log_message(&s->invocation->log, LOG_WARNING, "passed over: %s", skipped.message);
     if (step >= 0) TRY(trainer_load(&s->trainer, step, err));
@@ -258,8 +265,9 @@ static enum status go_on(struct session *s, struct error *err) {
 
 static enum status prepare(struct session *s, struct error *err) {
     const struct communicator_options options = {.log = &s->invocation->log};
-    interrupt_catch();
+    interrupt_catch_with_requests();
     TRY(communicator_open(&s->communicator, &options, err));
+    communicator_allow(s->communicator, PREPARE_SECONDS);
     TRY(make_model(s, err));
     return load_sets(s, err);
 }
@@ -276,6 +284,8 @@ static enum status train(struct session *s, struct error *err) {
     show_plan(s);
     TRY(open_trainer(s, results, err));
     if (s->options->resume) TRY(go_on(s, err));
+    // Not before it is known that they are those of the run that goes on.
+    if (leads(s)) TRY(run_folder_save_config(&s->run, &s->detector.model.options, err));
     return trainer_run(&s->trainer, &s->end, err);
 }
 

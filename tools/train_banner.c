@@ -36,6 +36,13 @@ static void show_classes(struct train_report *report, const struct train_plan *p
                           readable_count(plan->train->class_counts[i + 1], count));
 }
 
+static int64_t num_trained(const struct parameters *parameters) {
+    int64_t total = 0;
+    for (int64_t i = 0; i < parameters->count; i++)
+        if (parameters->items[i]->trainable) total += parameters->items[i]->count;
+    return total;
+}
+
 static void show_model(struct train_report *report, const struct train_plan *plan) {
     const struct parameters *p = &plan->model->network.parameters;
     char all[READABLE_BYTES];
@@ -46,7 +53,7 @@ static void show_model(struct train_report *report, const struct train_plan *pla
     train_report_line(
         report, "model  %s: %s parameters, %s trained; with gradients and momentum %s",
         plan->options->config, readable_count(mask_rcnn_num_parameters(&plan->model->network), all),
-        readable_count(p->num_trainable_floats, trained), readable_bytes(bytes, memory));
+        readable_count(num_trained(p), trained), readable_bytes(bytes, memory));
 }
 
 static void show_schedule(struct train_report *report, const struct train_plan *plan) {
@@ -69,9 +76,9 @@ static void show_schedule(struct train_report *report, const struct train_plan *
                       (long long)c->schedule.group, c->solver.learning_rate,
                       c->schedule.drop_factor, drops[0] ? drops : "no step",
                       (long long)c->schedule.warmup);
-    train_report_line(report, "run    %s: %d process%s of %d threads, seed %lld",
+    train_report_line(report, "run    %s: %d process%s of %d thread%s, seed %lld",
                       plan->options->out, plan->procs, plan->procs == 1 ? "" : "es", plan->threads,
-                      (long long)plan->options->seed);
+                      plan->threads == 1 ? "" : "s", (long long)plan->options->seed);
 }
 
 static const char *origin_text(struct option_origin origin) {

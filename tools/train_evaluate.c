@@ -4,6 +4,9 @@
 
 #include "eval/summary.h"
 
+// So long scoring may take before the other processes think that this one is stuck.
+static const double SCORE_SECONDS = 600;
+
 static double defined(double score) {
     return score < 0 ? (double)NAN : score;
 }
@@ -47,6 +50,7 @@ enum status train_evaluate(void *context, struct metrics_eval *scores, struct er
     progress_start(&progress, e->log, (e->detection.truth->num_images + size - 1) / size);
     e->detection.progress = leads ? &progress : NULL;
     TRY(detect_set_run(&e->detection, &results, err));
+    communicator_allow(e->detection.communicator, SCORE_SECONDS);
     enum status status = leads ? score(e, &results, scores, err) : STATUS_OK;
     coco_destroy(&results);
     TRY(status);

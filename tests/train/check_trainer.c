@@ -10,8 +10,8 @@ enum { PATH_BYTES = 4096, MAX_SETTINGS = 32 };
 static const char *const SMALL[] = {
     "input.short_side=48",    "input.long_side=64",      "backbone.width=8",
     "backbone.group_width=8", "backbone.blocks=1,1,1,1", "norm_groups=4",
-    "fpn.channels=16",        "rpn.pre_nms_train=2000",  "rpn.post_nms_train=1000",
-    "rpn.sampled=256",        "box.hidden=16",           "box.sampled=512",
+    "fpn.channels=16",        "rpn.pre_nms_train=400",   "rpn.post_nms_train=200",
+    "rpn.sampled=128",        "box.hidden=16",           "box.sampled=64",
     "mask.convs=1",           "mask.conv_channels=8",    "schedule.batch=4",
     "schedule.group=2",       "schedule.drops=1000000",  "schedule.warmup=0",
 };

@@ -211,7 +211,7 @@ static void other_configuration(void) {
         const char *override;
         const char *message; // NULL: may differ
     } cases[] = {
-        {"schedule.batch=8", "it was trained with schedule.batch 16, not with 8"},
+        {"schedule.batch=8", "it was trained with schedule.batch 4, not with 8"},
         {"solver.learning_rate=0.5", "it was trained with solver.learning_rate 0.02, not with 0.5"},
         {"box.hidden=16", "it was trained with box.hidden 8, not with 16"},
         {"backbone.attention=se", "it was trained with backbone.attention gct, not with se"},

@@ -1,8 +1,8 @@
 // Ten training steps against PyTorch's: its losses, gradient norms and parameters at the end, for
 // the same model, batch, solver and schedule, from the files in tests/train/sgd_steps/. They were
 // written by tests/oracle/sgd_steps.py:
-//     sgd_steps.py r50_bn_gct_gn_gct --conventions detectron2 --rate 0.0004 --clip 50
-//     sgd_steps.py r50_gn_gn --conventions torchvision --rate 0.01 --clip 2
+//     sgd_steps.py r50_bn_gct_gn_gct --conventions detectron2 --rate 0.0001 --clip 100
+//     sgd_steps.py r50_gn_gn --conventions torchvision --rate 0.00006
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #include "train/solver.h"
 
 // Relative errors that are always allowed, and how many times PyTorch's difference from itself,
-// which grows with every step, ours may be. Four repetitions do not find the largest difference.
+// which grows with every step, ours may be. Its few repetitions do not find the largest difference.
 static const double LOSS_TOLERANCE = 1e-3;
 static const double GRADIENT_TOLERANCE = 2e-3;
 static const double NORM_TOLERANCE = 3e-5;

@@ -208,7 +208,7 @@ static void steps_go_through_the_groups(void) {
 // All anchors and regions are judged, so that chance decides nothing.
 #define ALL_SAMPLED                                                                                \
     "classes.names=disk,ring", "augment.flip=0", "rpn.sampled=20000", "box.sampled=20000",         \
-        "solver.weight_decay=0"
+        "rpn.pre_nms_train=2000", "rpn.post_nms_train=1000", "solver.weight_decay=0"
 
 static struct losses first_losses(const char *annotations, const char *batch, const char *group) {
     begin(annotations, (const char *const[]){ALL_SAMPLED, batch, group, NULL});
