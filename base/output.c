@@ -53,6 +53,16 @@ static int create_temporary(struct output *out, size_t name_bytes) {
     return -1;
 }
 
+bool output_is_temporary(const char *name) {
+    static const char MIDDLE[] = ".tmp.";
+    enum { DIGITS = 8 };
+    size_t size = strlen(name);
+    if (size < sizeof MIDDLE - 1 + DIGITS) return false;
+    const char *digits = name + size - DIGITS;
+    return strspn(digits, "0123456789abcdef") == DIGITS &&
+           strncmp(digits - (sizeof MIDDLE - 1), MIDDLE, sizeof MIDDLE - 1) == 0;
+}
+
 enum status output_open_file(struct output *out, const char *path, struct error *err) {
     struct error failure = {0};
     *out = (struct output){.kind = OUTPUT_FILE, .descriptor = -1};

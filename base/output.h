@@ -37,6 +37,10 @@ void output_open_descriptor(struct output *out, int descriptor);
 // followed; a device, a pipe or a folder of that name is an error.
 MUST_CHECK enum status output_open_file(struct output *out, const char *path, struct error *err);
 
+// Whether a name is one that a file has while it is being written: what is left of a process that
+// was killed.
+bool output_is_temporary(const char *name);
+
 void output_write(struct output *out, const void *bytes, int64_t size);
 void output_text(struct output *out, const char *text);
 void output_printf(struct output *out, const char *format, ...) PRINTF_LIKE(2, 3);

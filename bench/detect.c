@@ -1,5 +1,7 @@
 // Times detection of one photo, end to end and by phase, with weights that follow from a formula
-// (tests/detector/formula.h), so that other programs can have the same ones.
+// (tests/detector/formula.h), so that other programs can have the same ones. The network's phases
+// are compared with the rate of a large matrix product: their floating-point operations are those
+// of direct convolutions, so that Winograd's may get over 100 %.
 //
 //     detect PHOTO [--gct] [--direct] [--threads N] [--rounds N] [--size SHORTxLONG] [--json]
 #include <stdio.h>
@@ -8,12 +10,14 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "bench/peak.h"
 #include "detector/detect.h"
 #include "detector/preprocess.h"
+#include "detector/summary.h"
 #include "nn/onednn.h"
 #include "tests/detector/formula.h"
 
-enum { NUM_CLASSES = 90, MAX_ROUNDS = 200 };
+enum { NUM_CLASSES = 90, MAX_ROUNDS = 200, NUM_BEST = 3 };
 
 enum phase {
     PHASE_PREPROCESS,
@@ -41,8 +45,11 @@ struct bench {
     struct image image;
     struct arena arena;
     double times[NUM_PHASES][MAX_ROUNDS];
-    double multiply_adds[NUM_PHASES];
-    enum phase phase;
+    struct model_summary summary; // of the photo's size
+    double peak_flops;            // of one second
+    double first;                 // seconds of the first detection
+    double rss_mib;
+    float best[NUM_BEST]; // scores
     int64_t num_proposals, num_detections;
 };
 
@@ -69,12 +76,6 @@ static enum status configure(struct bench *b, struct error *err) {
     return STATUS_OK;
 }
 
-static void count_work(void *context, const struct call *call) {
-    struct bench *b = context;
-    b->multiply_adds[b->phase] += call->multiply_adds;
-    b->multiply_adds[PHASE_TOTAL] += call->multiply_adds;
-}
-
 // One detection in its parts; the time of each goes to column round.
 static enum status run_phases(struct bench *b, int round, struct error *err) {
     struct nn *nn = b->nn;
@@ -91,10 +92,8 @@ static enum status run_phases(struct bench *b, int round, struct error *err) {
         double end = now();                                                                        \
         b->times[which][round] = end - start;                                                      \
         start = end;                                                                               \
-        b->phase = (enum phase)((which) + 1);                                                      \
     } while (0)
 
-    b->phase = PHASE_PREPROCESS;
     nn_begin(nn, NN_INFERENCE);
     struct tensor *x = nn_tensor(nn, 1, padded.height, padded.width, 3);
     TRY(nn_status(nn, err));
@@ -108,7 +107,7 @@ static enum status run_phases(struct bench *b, int round, struct error *err) {
     END_PHASE(PHASE_FPN);
     rpn_forward(nn, &b->model.rpn, features.levels, &maps);
     END_PHASE(PHASE_RPN);
-    box_list_create(nn, &proposals, b->model.rpn.options.post_nms);
+    box_list_create(nn, &proposals, rpn_limits_of(nn, &b->model.rpn).post_nms);
     rpn_propose(nn, &b->model.rpn, &maps, features.height, features.width, &extent, &proposals);
     END_PHASE(PHASE_PROPOSALS);
     struct tensor *pooled = roi_pool(nn, &b->model.rules->roi_pooling, b->config.box.resolution,
@@ -119,7 +118,6 @@ static enum status run_phases(struct bench *b, int round, struct error *err) {
     // The pooling was done twice: what it took is taken off again.
     END_PHASE(PHASE_BOX_HEAD);
     b->times[PHASE_BOX_HEAD][round] -= b->times[PHASE_BOX_POOL][round];
-    b->phase = PHASE_MASKS;
     mask_rcnn_masks(nn, &b->model, &features, &found);
     END_PHASE(PHASE_MASKS);
 #undef END_PHASE
@@ -139,47 +137,89 @@ static double median(double *values, int count) {
     return values[count / 2];
 }
 
-static enum status measure(struct bench *b, double *first, struct error *err) {
+static void keep_best(struct bench *b, const struct detection_list *list) {
+    for (int i = 0; i < NUM_BEST && i < list->count; i++)
+        b->best[i] = list->items[i].score;
+}
+
+static enum status measure(struct bench *b, struct error *err) {
     double start = now();
     for (int i = -1; i < b->num_rounds; i++) {
         struct detection_list list;
         struct arena_mark mark = arena_mark(&b->arena);
         double begin = now();
         TRY(detect_images(b->nn, &b->model, &b->image, 1, &b->arena, &list, err));
-        if (i < 0) *first = now() - start;
+        if (i < 0) b->first = now() - start;
         if (i >= 0) b->times[PHASE_TOTAL][i] = now() - begin;
+        keep_best(b, &list);
         arena_release(&b->arena, mark);
     }
-    for (int i = 0; i < b->num_rounds; i++) {
-        b->nn->observer = i == 0 ? count_work : NULL;
-        b->nn->observer_context = b;
+    for (int i = 0; i < b->num_rounds; i++)
         TRY(run_phases(b, i, err));
-    }
-    return STATUS_OK;
-}
-
-static void report(struct bench *b, double first) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double total = median(b->times[PHASE_TOTAL], b->num_rounds);
-    if (b->json) {
-        printf("{\"engine\":\"gctmask%s%s\",\"ms\":%.2f,\"min_ms\":%.2f,\"first_ms\":%.1f,"
-               "\"rss_mib\":%.0f,\"proposals\":%lld,\"detections\":%lld}\n",
-               b->gct ? "+gct" : "", b->direct ? " direct" : "", 1e3 * total,
-               1e3 * b->times[PHASE_TOTAL][0], 1e3 * first, (double)usage.ru_maxrss / 1024,
-               (long long)b->num_proposals, (long long)b->num_detections);
-        return;
+    b->rss_mib = (double)usage.ru_maxrss / 1024;
+    return measure_matrix_product(b->nn, 10, &b->peak_flops, err);
+}
+
+// ---- Reports ----
+
+// Multiply-adds of a phase, as the plan device counts them for as many proposals and detections as
+// a photo may have; 0 where there are few, or fewer were found.
+static double multiply_adds(const struct bench *b, enum phase phase) {
+    const struct model_summary *s = &b->summary;
+    if (b->num_proposals != s->proposals || b->num_detections != s->detections) return 0;
+    switch (phase) {
+    case PHASE_BODY:
+        return s->multiply_adds[PART_STEM] + s->multiply_adds[PART_C2] + s->multiply_adds[PART_C3] +
+               s->multiply_adds[PART_C4] + s->multiply_adds[PART_C5];
+    case PHASE_FPN:
+        return s->multiply_adds[PART_FPN];
+    case PHASE_RPN:
+        return s->multiply_adds[PART_RPN];
+    case PHASE_BOX_HEAD:
+        return s->multiply_adds[PART_BOX_HEAD];
+    case PHASE_MASKS:
+        return s->multiply_adds[PART_MASK_HEAD];
+    case PHASE_TOTAL:
+        return s->total_multiply_adds;
+    case PHASE_PREPROCESS:
+    case PHASE_PROPOSALS:
+    case PHASE_BOX_POOL:
+    case NUM_PHASES:
+        break;
     }
+    return 0;
+}
+
+static void report_json(struct bench *b) {
+    double *totals = b->times[PHASE_TOTAL];
+    double total = median(totals, b->num_rounds); // which sorts them
+    printf("{\"engine\":\"gctmask%s%s\",\"ms\":%.2f,\"min_ms\":%.2f,\"first_ms\":%.1f,"
+           "\"rss_mib\":%.0f,\"proposals\":%lld,\"detections\":%lld,",
+           b->gct ? "+gct" : "", b->direct ? " direct" : "", 1e3 * total, 1e3 * totals[0],
+           1e3 * b->first, b->rss_mib, (long long)b->num_proposals, (long long)b->num_detections);
+    printf("\"best\":[%.5f,%.5f,%.5f],\"peak_gflops\":%.1f,\"phases\":[", (double)b->best[0],
+           (double)b->best[1], (double)b->best[2], 1e-9 * b->peak_flops);
+    for (int i = 0; i < NUM_PHASES; i++)
+        printf("%s{\"name\":\"%s\",\"ms\":%.2f,\"gflop\":%.3f}", i ? "," : "", NAMES[i],
+               1e3 * median(b->times[i], b->num_rounds), 2e-9 * multiply_adds(b, (enum phase)i));
+    printf("]}\n");
+}
+
+static void report_text(struct bench *b) {
     printf("oneDNN %s, %d threads, %d x %d: %lld proposals, %lld detections, first %.0f ms, "
-           "peak %.0f MiB\n",
+           "peak %.0f MiB; matrix product %.0f GFLOP/s\n",
            onednn_version().text, b->nn->num_threads, b->image.width, b->image.height,
-           (long long)b->num_proposals, (long long)b->num_detections, 1e3 * first,
-           (double)usage.ru_maxrss / 1024);
+           (long long)b->num_proposals, (long long)b->num_detections, 1e3 * b->first, b->rss_mib,
+           1e-9 * b->peak_flops);
     for (int i = 0; i < NUM_PHASES; i++) {
-        double time = i == PHASE_TOTAL ? total : median(b->times[i], b->num_rounds);
-        double flops = 2 * b->multiply_adds[i];
+        double time = median(b->times[i], b->num_rounds);
+        double flops = 2 * multiply_adds(b, (enum phase)i);
         printf("%-12s %9.2f ms", NAMES[i], 1e3 * time);
-        if (flops > 1e9) printf("  %7.1f GFLOP  %6.0f GFLOP/s", 1e-9 * flops, 1e-9 * flops / time);
+        if (flops > 0)
+            printf("  %7.1f GFLOP  %6.0f GFLOP/s  %4.0f %%", 1e-9 * flops, 1e-9 * flops / time,
+                   100 * flops / time / b->peak_flops);
         printf("\n");
     }
 }
@@ -188,12 +228,16 @@ static enum status run(struct bench *b, struct error *err) {
     struct image_limits limits = image_limits_default();
     const struct nn_options options = {.num_threads = b->num_threads,
                                        .direct_convolution = b->direct};
-    double first = 0;
     TRY(image_load(&b->image, NULL, b->photo, &limits, true, &b->arena, err));
     TRY(configure(b, err));
+    struct extent extent = preprocess_extent(&b->model, b->image.width, b->image.height);
+    TRY(model_summarise(&b->summary, &b->model, 1, preprocess_padded(&extent, 1), &b->arena, err));
     TRY(nn_create(&b->nn, &options, err));
-    TRY(measure(b, &first, err));
-    report(b, first);
+    TRY(measure(b, err));
+    if (b->json)
+        report_json(b);
+    else
+        report_text(b);
     return STATUS_OK;
 }
 

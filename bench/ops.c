@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "bench/peak.h"
 #include "detector/mask_rcnn.h"
 #include "nn/gate/gate_cpu.h"
 #include "nn/onednn.h"
@@ -54,34 +55,9 @@ static struct tensor *filled(int64_t n, int64_t h, int64_t w, int64_t c) {
 
 // ---- What the machine can do ----
 
-// A product of 2048 x 2048 matrices, the weights packed, as everything here has them.
 static void measure_flops(void) {
-    enum { SIDE = 2048 };
-    struct onednn *dnn = NULL;
     struct error err;
-    struct dnn_primitive *primitive = NULL;
-    check(onednn_create(&dnn, &err), &err);
-    const struct dnn_linear shape = {.rows = SIDE, .in = SIDE, .out = SIDE};
-    check(dnn_linear(dnn, &shape, &primitive, &err), &err);
-    nn_begin(nn, NN_INFERENCE);
-    struct tensor *a = filled(SIDE, 1, 1, SIDE);
-    struct tensor *b = filled(SIDE, 1, 1, SIDE);
-    struct tensor *c = filled(SIDE, 1, 1, SIDE);
-    float *packed = nn_scratch(nn, dnn_layout_floats(dnn_weights_layout(primitive)));
-    float *scratch = nn_scratch(nn, dnn_scratch_floats(primitive));
-    check_nn();
-    check(dnn_pack(dnn, dnn_weights_layout(primitive), b->data, packed, &err), &err);
-    const struct dnn_arguments arguments = {
-        .src = a->data, .weights = packed, .dst = c->data, .scratch = scratch};
-    double best = 1e9;
-    for (int i = 0; i < 2 * num_rounds; i++) {
-        double start = now();
-        check(dnn_run(dnn, primitive, &arguments, &err), &err);
-        double seconds = now() - start;
-        if (seconds < best) best = seconds;
-    }
-    peak_flops = 2.0 * SIDE * SIDE * SIDE / best;
-    onednn_destroy(dnn);
+    check(measure_matrix_product(nn, 2 * num_rounds, &peak_flops, &err), &err);
 }
 
 // Seconds for a copy of count floats, by all threads.

@@ -49,7 +49,9 @@ void train_report_line(struct train_report *report, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(line, sizeof line - 1, format, arguments);
     va_end(arguments);
-    strcat(line, "\n");
+    size_t size = strlen(line);
+    line[size] = '\n';
+    line[size + 1] = '\0';
     clear_line(report);
     output_text(report->out, line);
     // Whoever follows a run wants each line at once; a failure is kept for the program's end.

@@ -270,5 +270,5 @@ enum status checkpoint_folder_open(const char *folder, struct error *err) {
     if (!stream) return error_set(err, STATUS_NO_INPUT, "%s: %s", folder, strerror(errno));
     enum status status = remove_temporaries(stream, folder, err);
     closedir(stream);
-    return status;
+    return status == STATUS_OK ? folder_remove_unfinished(folder, err) : status;
 }

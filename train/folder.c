@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/output.h"
+
 enum status path_join(char path[PATH_BYTES], const char *folder, const char *name,
                       struct error *err) {
     if (snprintf(path, PATH_BYTES, "%s/%s", folder, name) < PATH_BYTES) return STATUS_OK;
@@ -38,6 +40,23 @@ enum status folder_sync(const char *path, struct error *err) {
     // Some file systems cannot sync a folder and say so.
     if (synced || code == EINVAL) return STATUS_OK;
     return error_set(err, STATUS_CANNOT_WRITE, "%s: cannot sync the folder: %s", path,
+                     strerror(code));
+}
+
+static bool remove_unfinished(DIR *folder) {
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
+        if (output_is_temporary(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) != 0)
+            return false;
+    return true;
+}
+
+enum status folder_remove_unfinished(const char *path, struct error *err) {
+    DIR *folder = opendir(path);
+    bool removed = folder && remove_unfinished(folder);
+    int code = errno;
+    if (folder) closedir(folder);
+    if (removed) return STATUS_OK;
+    return error_set(err, STATUS_CANNOT_WRITE, "%s: cannot remove what is left of a run: %s", path,
                      strerror(code));
 }
 

@@ -15,5 +15,8 @@ MUST_CHECK enum status folder_make(const char *path, struct error *err);
 // Puts the names in a folder on disk: what was renamed is safe only then.
 MUST_CHECK enum status folder_sync(const char *path, struct error *err);
 
+// Removes files in a folder that were never finished, since whoever wrote them was killed.
+MUST_CHECK enum status folder_remove_unfinished(const char *path, struct error *err);
+
 // Removes a folder of files. One that is not there is fine.
 MUST_CHECK enum status folder_remove(const char *path, struct error *err);

@@ -117,7 +117,10 @@ static enum status open_locked(struct run_folder *run, const struct run_start *s
     char path[PATH_BYTES];
     TRY(path_join(path, run->path, RECORD, err));
     bool has_run = access(path, F_OK) == 0;
-    if (has_run && start->resume) TRY(remember(run, path, err));
+    if (has_run && start->resume) {
+        TRY(folder_remove_unfinished(run->path, err));
+        TRY(remember(run, path, err));
+    }
     return begin(run, start, has_run, err);
 }
 
