@@ -29,15 +29,28 @@ static const char *content_of(const char *file_path) {
     return content;
 }
 
-// How many files whose names begin with prefix are in folder.
-static int count_files(const char *folder, const char *prefix) {
+static bool is_any(const char *name) {
+    (void)name;
+    return true;
+}
+
+static int count_names(const char *folder, const char *prefix, bool (*counts)(const char *name)) {
     int count = 0;
     DIR *directory = opendir(folder);
     REQUIRE(directory);
     for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
-        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && counts(entry->d_name);
     closedir(directory);
     return count;
+}
+
+// How many files whose names begin with prefix are in folder.
+static int count_files(const char *folder, const char *prefix) {
+    return count_names(folder, prefix, is_any);
+}
+
+static int count_temporaries(const char *folder, const char *prefix) {
+    return count_names(folder, prefix, output_is_temporary);
 }
 
 static void memory(void) {
@@ -126,6 +139,18 @@ static void killed_before_commit(void) {
     REQUIRE(waitpid(child, &status, 0) == child);
     EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     EXPECT_TEXT(content_of(file), "old");
+    EXPECT_INT(count_temporaries(scratch_folder(), "killed"), 1);
+}
+
+static void temporary_names(void) {
+    EXPECT(output_is_temporary("run.json.tmp.0123abcd"));
+    EXPECT(!output_is_temporary("run.json"));
+    EXPECT(!output_is_temporary("run.json.tmp.0123abc"));
+    EXPECT(!output_is_temporary("run.json.tmp.0123abcg"));
+    EXPECT(!output_is_temporary("run.json.tmp.0123abcd0"));
+    EXPECT(!output_is_temporary("run.json-tmp-0123abcd"));
+    EXPECT(!output_is_temporary("0123abcd"));
+    EXPECT(!output_is_temporary(""));
 }
 
 static void permissions(void) {
@@ -246,6 +271,7 @@ int main(int argc, char **argv) {
                          {"commit_replaces", commit_replaces},
                          {"discard_keeps_the_old", discard_keeps_the_old},
                          {"killed_before_commit", killed_before_commit},
+                         {"temporary_names", temporary_names},
                          {"permissions", permissions},
                          {"links_stay_links", links_stay_links},
                          {"devices_and_folders_are_refused", devices_and_folders_are_refused},

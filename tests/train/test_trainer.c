@@ -287,7 +287,7 @@ static void unbroken(void) {
 static void interrupted_anywhere(void) {
     begin_with_whole();
     for (int64_t at = 1; at < whole_num_asked; at++) {
-        char folder[32];
+        char folder[48];
         snprintf(folder, sizeof folder, "interrupted-%lld", (long long)at);
         expect_run(&(struct script){.folder = folder, .interrupt_at = at}, TRAINER_INTERRUPTED);
         EXPECT(!same_file(folder, "metrics.jsonl"));
