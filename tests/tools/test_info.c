@@ -23,9 +23,9 @@ static void json(void) {
                     "\n    \"images\": 2,\n    \"height\": 64,\n    \"width\": 128");
     EXPECT_CONTAINS(program_output, "\n      \"anchor_sizes\": [8,16,32,64,128],\n");
     EXPECT_CONTAINS(program_output, "\n      \"score\": 0.25,\n");
-    EXPECT_CONTAINS(program_output, "\n  \"parameters\": 2106366,\n");
+    EXPECT_CONTAINS(program_output, "\n  \"parameters\": 2047614,\n");
     EXPECT_CONTAINS(program_output,
-                    "\n      \"name\": \"mask_head\",\n      \"parameters\": 90889,");
+                    "\n      \"name\": \"mask_head\",\n      \"parameters\": 32137,");
     EXPECT_CONTAINS(program_output, "\n      \"shape\": [2,32,64,16],\n");
     EXPECT_CONTAINS(program_output,
                     "\"name\": \"proposals\",\n      \"operation\": \"proposals\",\n"
