@@ -3,6 +3,8 @@
 // A run that is killed again and again must end as one that is not. Here it is killed a few times;
 //     GCTMASK_TEST_KILLS=50 build/tests/test_tools_train killed
 // kills it 50 times.
+#include <string.h>
+
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -36,9 +38,8 @@ static void run(void) {
         "/instances_val.json: 4 images, 18 objects\n", "model  ",
         "configs/demo.json: ", "backbone.attention         gct ", "schedule.iterations        6",
         "command line\n",
-        "plan   6 steps of 4 images in groups of 2; learning rate 0.02, x 0.1 at 1000000; warm-up "
-        "4 steps\n",
-        "/run: 1 process of 1 thread, seed 1\n",
+        "plan   6 steps of 4 images in groups of 2; learning rate 0.02, x 0.1 at 1000000; ",
+        "; warm-up 4 steps\n", "/run: 1 process of 1 thread, seed 1\n",
         // The lines.
         "step      2/6 | loss ", "step      4/6 | loss ", "step      6/6 | loss ", "| eta 0.0 s\n",
         "eval      3/6 | box AP 0.", "eval      6/6 | box AP 0.", " | best so far\n", "saved ",
@@ -50,7 +51,7 @@ static void run(void) {
 static void folder(void) {
     run();
     char output[sizeof program_output];
-    strcpy(output, program_output);
+    memcpy(output, program_output, sizeof output);
     // log.txt has what was printed.
     EXPECT_INT(run_program("cat $SCRATCH/run/log.txt"), 0);
     EXPECT_TEXT(program_output, output);
