@@ -3,13 +3,12 @@
 // A run that is killed again and again must end as one that is not. Here it is killed a few times;
 //     GCTMASK_TEST_KILLS=50 build/tests/test_tools_train killed
 // kills it 50 times.
-#include <string.h>
-
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
