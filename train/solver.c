@@ -48,7 +48,6 @@ enum status solver_init(struct solver *solver, struct detector_model *model, str
 
 enum { LANES = 16, BLOCK = 64 * 1024 };
 
-// In float within a block, in double from there on.
 VECTORISED static double squares_of(const float *values, int64_t count) {
     double total = 0;
     for (int64_t first = 0; first < count; first += BLOCK) {

@@ -1,8 +1,8 @@
 // Ten training steps against PyTorch's: its losses, gradient norms and parameters at the end, for
 // the same model, batch, solver and schedule, from the files in tests/train/sgd_steps/. They were
 // written by tests/oracle/sgd_steps.py:
-//     sgd_steps.py r50_bn_gct_gn_gct --conventions detectron2 --rate 0.0001 --clip 100
-//     sgd_steps.py r50_gn_gn --conventions torchvision --rate 0.00006
+//     sgd_steps.py r50_bn_gct_gn_gct --conventions detectron2 --rate 0.000012 --clip 180
+//     sgd_steps.py r50_gn_gn --conventions torchvision --rate 0.000015
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +18,22 @@
 #include "train/schedule.h"
 #include "train/solver.h"
 
-// Relative errors that are always allowed, and how many times PyTorch's difference from itself,
-// which grows with every step, ours may be. Its few repetitions do not find the largest difference.
-static const double LOSS_TOLERANCE = 1e-3;
-static const double GRADIENT_TOLERANCE = 2e-3;
-static const double NORM_TOLERANCE = 3e-5;
-static const double WAY_TOLERANCE = 1e-3;
+// What is compared. Rounding differs between any two programs, and each step enlarges what it left:
+// kinks (a loss that turns its slope, a pixel that another one outdoes) are crossed a step sooner
+// or later. How fast is measured: PyTorch's own results spread when only its rounding differs. So
+// relative errors are allowed up to a fixed number, which is smaller in the first step, or to some
+// times the largest spread of any result of the kind in this step or before.
+enum kind { LOSSES, GRADIENT_NORMS, NORMS, WAYS, NUM_KINDS };
+
+static const struct {
+    const char *name;
+    double first, later;
+} TOLERANCES[NUM_KINDS] = {
+    [LOSSES] = {"losses", 1e-3, 2e-2},
+    [GRADIENT_NORMS] = {"gradient norms", 2e-3, 2e-2},
+    [NORMS] = {"parameters' norms", 0, 3e-5},
+    [WAYS] = {"parameters' ways", 0, 3e-2},
+};
 static const double TIMES_SPREAD = 4;
 
 enum { MAX_STEPS = 16, MAX_PARAMETERS = 64 };
@@ -62,10 +72,11 @@ struct run {
     struct image image;
     struct image_truth truth;
     struct nn *nn;
-    float *start; // parameters before the first step
-    struct worst {
-        double error, share; // relative, and as a share of what is allowed
-    } losses, first_losses, gradients, norms, ways;
+    float *start;              // parameters before the first step
+    double spreads[NUM_KINDS]; // the largest so far
+    double first_loss;         // the largest relative errors: of losses in the first step,
+    double errors[NUM_KINDS];  // of all
+    double shares[NUM_KINDS];  // and as shares of what is allowed
 };
 
 // ---- Reading ----
@@ -233,12 +244,17 @@ static enum status make_batch(struct run *run, const char *photo, struct error *
 
 // ---- Comparing ----
 
-static void compare(const char *name, int64_t step, double got, const struct expected *expected,
-                    double tolerance, struct worst *worst) {
+static void widen(struct run *run, enum kind kind, const struct expected *expected) {
+    run->spreads[kind] = fmax(run->spreads[kind], expected->spread);
+}
+
+static void compare(struct run *run, enum kind kind, const char *name, int64_t step, double got,
+                    const struct expected *expected) {
     double error = fabs(got / expected->value - 1);
-    double allowed = fmax(tolerance, TIMES_SPREAD * expected->spread);
-    worst->error = fmax(worst->error, error);
-    worst->share = fmax(worst->share, error / allowed);
+    double least = step == 0 ? TOLERANCES[kind].first : TOLERANCES[kind].later;
+    double allowed = fmax(least, TIMES_SPREAD * run->spreads[kind]);
+    run->errors[kind] = fmax(run->errors[kind], error);
+    run->shares[kind] = fmax(run->shares[kind], error / allowed);
     if (error <= allowed) return;
     printf("step %lld, %s: %.9g, expected %.9g; %.1e of it, allowed %.1e\n", (long long)step, name,
            got, expected->value, error, allowed);
@@ -253,9 +269,12 @@ static void compare_losses(struct run *run, int64_t step, const struct losses *l
         [FIXTURE_BOX] = losses->box,
         [FIXTURE_MASK] = losses->mask,
     };
+    const struct expected *expected = run->reference.steps[step].losses;
     for (int i = 0; i < FIXTURE_NUM_LOSSES; i++)
-        compare(FIXTURE_LOSS_NAMES[i], step, values[i], &run->reference.steps[step].losses[i],
-                LOSS_TOLERANCE, step == 0 ? &run->first_losses : &run->losses);
+        widen(run, LOSSES, &expected[i]);
+    for (int i = 0; i < FIXTURE_NUM_LOSSES; i++)
+        compare(run, LOSSES, FIXTURE_LOSS_NAMES[i], step, values[i], &expected[i]);
+    if (step == 0) run->first_loss = run->errors[LOSSES];
 }
 
 static double norm_of(const float *values, const float *minus, int64_t count) {
@@ -270,14 +289,16 @@ static double norm_of(const float *values, const float *minus, int64_t count) {
 static void compare_parameters(struct run *run, int64_t step) {
     const struct parameters *parameters = &run->model.network.parameters;
     for (int64_t i = 0; i < run->reference.num_parameters; i++) {
+        widen(run, NORMS, &run->reference.parameters[i].norm);
+        widen(run, WAYS, &run->reference.parameters[i].way);
+    }
+    for (int64_t i = 0; i < run->reference.num_parameters; i++) {
         const struct expected_parameter *expected = &run->reference.parameters[i];
         const struct parameter *p = parameters_find(parameters, expected->name);
         REQUIRE(p);
         const float *start = run->start + (p->data - parameters->data);
-        compare(p->name, step, norm_of(p->data, NULL, p->count), &expected->norm, NORM_TOLERANCE,
-                &run->norms);
-        compare(p->name, step, norm_of(p->data, start, p->count), &expected->way, WAY_TOLERANCE,
-                &run->ways);
+        compare(run, NORMS, p->name, step, norm_of(p->data, NULL, p->count), &expected->norm);
+        compare(run, WAYS, p->name, step, norm_of(p->data, start, p->count), &expected->way);
     }
 }
 
@@ -306,8 +327,8 @@ static void train_step(struct run *run, int64_t step) {
     EXPECT_OK(nn_status(run->nn, &err), &err);
     compare_losses(run, step, &losses);
     double norm = solver_gradient_norm(&run->solver);
-    compare("gradient norm", step, norm, &expected->gradient_norm, GRADIENT_TOLERANCE,
-            &run->gradients);
+    widen(run, GRADIENT_NORMS, &expected->gradient_norm);
+    compare(run, GRADIENT_NORMS, "gradient norm", step, norm, &expected->gradient_norm);
     double rate = schedule_learning_rate(&run->model.config, step);
     EXPECT_NEAR(rate, expected->learning_rate, 1e-12 * rate);
     EXPECT(solver_first_not_finite(&run->solver) == NULL);
@@ -361,12 +382,11 @@ static void follow(const char *name) {
         compare_losses(&run, num_steps, &losses);
         compare_parameters(&run, num_steps);
     }
-    printf("largest relative errors (of what is allowed): losses %.1e (%.0f %%) in the first step, "
-           "%.1e (%.0f %%) later; gradient norms %.1e (%.0f %%); parameters' norms %.1e (%.0f %%) "
-           "and ways %.1e (%.0f %%)\n",
-           run.first_losses.error, 100 * run.first_losses.share, run.losses.error,
-           100 * run.losses.share, run.gradients.error, 100 * run.gradients.share, run.norms.error,
-           100 * run.norms.share, run.ways.error, 100 * run.ways.share);
+    printf("largest relative errors, and of what is allowed: losses of the first step %.1e",
+           run.first_loss);
+    for (int i = 0; i < NUM_KINDS; i++)
+        printf("; %s %.1e, %.0f %%", TOLERANCES[i].name, run.errors[i], 100 * run.shares[i]);
+    printf("\n");
     nn_destroy(run.nn);
     arena_destroy(&run.model.arena);
 }
