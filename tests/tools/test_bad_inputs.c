@@ -110,8 +110,8 @@ static void model_files(void) {
     };
     static const char *const commands[] = {
         "gctmask annotate in/images --weights bad --out found",
-        "gctmask eval --ann in/annotations/instances_val.json --image-dir in/images --weights bad "
-        "--save-results s.json",
+        ("gctmask eval --ann in/annotations/instances_val.json --image-dir in/images "
+         "--weights bad --save-results s.json"),
         "gctmask convert bad --to state-dict --out x",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -25,7 +25,7 @@
     " --log-every 2 --eval-every 4 --save-every 2 --keep 100 --set "                               \
     "$SMALL,schedule.iterations=8,schedule.warmup=2 "
 
-// Measured: 3e-7 of the largest value of a tensor after 8 steps, 1e-7 of a number of metrics.
+// Shares of the largest number. Measured after 8 steps: 1.2e-7, in the momentum 4.3e-7, 1.3e-7.
 static const double WEIGHTS_TOLERANCE = 1e-5;
 static const double METRICS_TOLERANCE = 1e-5;
 

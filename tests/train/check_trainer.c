@@ -55,7 +55,7 @@ void tiny_training_create(struct tiny_training *tiny, const char *annotations,
                           const char *const *settings) {
     const char *items[MAX_SETTINGS];
     struct option_texts all = {items, NUM_SMALL};
-    const struct nn_options nn = {.num_threads = 2};
+    const struct nn_options nn = {.num_threads = 1}; // faster, for so little
     const struct communicator_options communicator = {0};
     struct error err;
     *tiny = (struct tiny_training){0};

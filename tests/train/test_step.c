@@ -328,21 +328,50 @@ static void expect_failure(const char *message) {
     free(velocity);
 }
 
-// What the next failure is to happen to: step 3, whose images these are.
+// What the next failure is to happen to: step 3, whose first images these are.
 static char next_images[256];
+
+// A label that only images of the second group have, and their names.
+static int32_t second_label;
+static char second_images[256];
+
+static void name_images(const struct group *group, char text[256]) {
+    snprintf(text, 256, "%s, %s", group->images[0]->record->file_name,
+             group->images[1]->record->file_name);
+}
+
+// Which labels a group's objects have, as bits.
+static unsigned labels_of(const struct group *group) {
+    unsigned labels = 0;
+    for (int64_t i = 0; i < group->num_images; i++)
+        for (int64_t j = 0; j < group->truths[i].count; j++)
+            labels |= 1U << group->truths[i].labels[j];
+    return labels;
+}
+
+static void look_ahead(void) {
+    struct loader *loader = create_loader(4);
+    const struct group *group = NULL;
+    EXPECT_OK(loader_next(loader, &group, &err), &err);
+    name_images(group, next_images);
+    unsigned labels = labels_of(group);
+    loader_release(loader, group);
+    EXPECT_OK(loader_next(loader, &group, &err), &err);
+    name_images(group, second_images);
+    labels = labels_of(group) & ~labels;
+    for (second_label = 0; labels >> second_label > 1;)
+        second_label++;
+    EXPECT(labels != 0);
+    loader_release(loader, group);
+    loader_destroy(loader);
+}
 
 static void begin_and_go(void) {
     begin(tiny_annotations("train"),
           (const char *const[]){"schedule.batch=4", "schedule.group=2", NULL});
     run_step(0);
     run_step(1);
-    struct loader *loader = create_loader(4);
-    const struct group *group = NULL;
-    EXPECT_OK(loader_next(loader, &group, &err), &err);
-    snprintf(next_images, sizeof next_images, "%s, %s", group->images[0]->record->file_name,
-             group->images[1]->record->file_name);
-    loader_release(loader, group);
-    loader_destroy(loader);
+    look_ahead();
 }
 
 // Back to where the failed step began.
@@ -352,8 +381,8 @@ static void again(void) {
     parameters_clear_gradients(&tiny.detector.model.network.parameters);
 }
 
-static void set_value(struct parameter *p, float value) {
-    p->data[0] = value;
+static void set_value(struct parameter *p, int64_t index, float value) {
+    p->data[index] = value;
     parameters_changed(&tiny.detector.model.network.parameters);
 }
 
@@ -395,6 +424,16 @@ static void losses_not_finite(void) {
     end();
 }
 
+// The first group of the batch has nothing to do with it.
+static void loss_of_the_second_group(void) {
+    begin_and_go();
+    set_value(parameters_find(parameters(), "roi_heads.mask_predictor.mask_fcn_logits.bias"),
+              second_label, NAN);
+    expect_failure("step 3: the mask loss is not finite (");
+    EXPECT_TEXT(strstr(err.message, " in ") + 4, second_images);
+    end();
+}
+
 // Gradients accumulate, so one that is damaged beforehand stays so.
 static void gradients_not_finite(void) {
     static const float VALUES[] = {NAN, INFINITY, -INFINITY};
@@ -409,7 +448,7 @@ static void gradients_not_finite(void) {
         again();
     }
     // ReLU makes zeros of numbers that are none, so that losses look fine.
-    set_value(parameters_find(parameters(), "backbone.body.conv1.weight"), NAN);
+    set_value(parameters_find(parameters(), "backbone.body.conv1.weight"), 0, NAN);
     expect_failure("step 3: the gradient of backbone.body.");
     end();
 }
@@ -425,6 +464,7 @@ int main(int argc, char **argv) {
                          {"objects_cut_away", objects_cut_away},
                          {"degenerate_objects", degenerate_objects},
                          {"losses_not_finite", losses_not_finite},
+                         {"loss_of_the_second_group", loss_of_the_second_group},
                          {"gradients_not_finite", gradients_not_finite},
                          {0},
                      });

@@ -27,8 +27,9 @@ static void steady(void) {
 #else
 
 enum {
-    MAX_STEPS = 120,
-    STEADY_STEPS = 6,               // in a row, at least
+    FIRST_STEPS = 10, // that may meet new shapes
+    STEPS = 30,       // behind them
+    MAX_LATE = 2,     // of these that may, since chance decides how many regions there are
     MAX_LIBRARY_BYTES = 128 * 1024, // of one allocation of oneDNN's
     MAX_LOADER_BYTES = 17 * 1024,   // of one of the loader's
     MAX_FAULTS = 16,                // of pages in one step
@@ -109,10 +110,11 @@ void *mmap(void *address, size_t bytes, int protection, int flags, int descripto
     return (void *)syscall(SYS_mmap, address, bytes, protection, flags, descriptor, offset);
 }
 
-// What the loader may do in the thread that trains, if it has none of its own: map its files, and
-// allocate.
+// A loader without threads works in the thread that trains: it maps its files, and allocates. And
+// where several threads compute, what LLVM's OpenMP allocates in one may be freed in another.
 struct allowed {
     long long own, maps;
+    bool imbalance;
 };
 
 // Trains one step; whether it was as it has to be.
@@ -122,23 +124,25 @@ static bool run_step(const struct stepper *stepper, int64_t step, struct allowed
     struct rusage before;
     struct rusage after;
     memset((void *)&counts, 0, sizeof counts);
-    getrusage(RUSAGE_SELF, &before);
+    getrusage(RUSAGE_THREAD, &before);
     trains = true;
     enum status status = step_run(stepper, step, &result, &err);
     trains = false;
-    getrusage(RUSAGE_SELF, &after);
+    getrusage(RUSAGE_THREAD, &after);
     EXPECT_OK(status, &err);
     return counts.own <= allowed.own && counts.own_largest <= MAX_LOADER_BYTES &&
            counts.library_largest <= MAX_LIBRARY_BYTES && counts.maps <= allowed.maps &&
-           counts.held == 0 && after.ru_minflt - before.ru_minflt <= MAX_FAULTS;
+           (counts.held == 0 || allowed.imbalance) &&
+           after.ru_minflt - before.ru_minflt <= MAX_FAULTS;
 }
 
-static void check(const char *const *settings, int num_threads) {
+static void check(const char *const *settings, int num_threads, int num_loader_threads) {
     struct tiny_training tiny;
     struct solver solver;
     struct loader *loader = NULL;
     struct error err;
     tiny_training_create(&tiny, tiny_annotations("train"), settings);
+    tiny.detector.nn->num_threads = num_threads;
     REQUIRE(solver_init(&solver, &tiny.detector.model, &err) == STATUS_OK);
     const struct loader_options options = {
         .dataset = &tiny.dataset,
@@ -147,33 +151,37 @@ static void check(const char *const *settings, int num_threads) {
         .seed = 5,
         .augments = true,
         .stride = 1,
-        .num_threads = num_threads,
-        .num_groups = num_threads + 2,
+        .num_threads = num_loader_threads,
+        .num_groups = num_loader_threads + 2,
     };
     EXPECT_OK(loader_create(&loader, &options, &err), &err);
     REQUIRE(loader);
     const struct stepper stepper = {tiny.detector.nn, &tiny.detector.model, &solver,
                                     loader,           tiny.communicator,    5};
-    int num_steady = 0;
-    for (int64_t step = 0; step < MAX_STEPS && num_steady < STEADY_STEPS; step++) {
-        bool steady = run_step(
-            &stepper, step, num_threads == 0 ? (struct allowed){100, 4} : (struct allowed){0, 0});
+    const struct allowed allowed = {
+        .own = num_loader_threads == 0 ? 100 : 0,
+        .maps = num_loader_threads == 0 ? 4 : 0,
+        .imbalance = num_threads > 1,
+    };
+    int num_late = 0;
+    for (int64_t step = 0; step < FIRST_STEPS + STEPS; step++) {
+        bool steady = run_step(&stepper, step, allowed);
         EXPECT(step > 0 || !steady); // the counting works
-        num_steady = steady ? num_steady + 1 : 0;
+        num_late += step >= FIRST_STEPS && !steady;
     }
-    EXPECT_INT(num_steady, STEADY_STEPS);
+    EXPECT(num_late <= MAX_LATE);
     loader_destroy(loader);
     tiny_training_destroy(&tiny);
 }
 
 static void steady(void) {
-    check((const char *const[]){"schedule.batch=4", NULL}, 2);
-    check((const char *const[]){"schedule.batch=4", NULL}, 0);
-    check((const char *const[]){"schedule.batch=4", "conventions=torchvision", NULL}, 2);
-    check((const char *const[]){"schedule.batch=2", "backbone.norm=frozen_bn", "box.convs=2",
-                                "box.conv_channels=16", "box.gct=true", "box.norm=gn",
-                                "box.linears=1", "mask.norm=gn", NULL},
-          2);
+    check((const char *const[]){"conventions=torchvision", NULL}, 2, 2);
+    check((const char *const[]){NULL}, 1, 2);
+    check((const char *const[]){NULL}, 1, 0);
+    check((const char *const[]){"backbone.norm=frozen_bn", "box.convs=2", "box.conv_channels=16",
+                                "box.gct=true", "box.norm=gn", "box.linears=1", "mask.norm=gn",
+                                NULL},
+          1, 2);
 }
 
 #endif

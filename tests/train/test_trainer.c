@@ -155,7 +155,6 @@ static void begin(void) {
     const struct coco_load_options options = {0};
     tiny_training_create(&tiny, tiny_annotations("train"),
                          (const char *const[]){"schedule.iterations=8", NULL});
-    tiny.detector.nn->num_threads = 1; // which is faster for so little
     EXPECT_OK(coco_load_annotations(&val_set, tiny_annotations("val"), &options, &err), &err);
     EXPECT_OK(dataset_make(&val, &val_set, &tiny.detector.model.config, &tiny.arena, &err), &err);
     EXPECT_INT(val.num_images, 3);
