@@ -14,7 +14,9 @@ endfunction()
 
 require_package(CJSON libcjson libcjson-dev)
 require_package(JPEG libjpeg libjpeg-dev)
+require_package(MICROHTTPD libmicrohttpd libmicrohttpd-dev)
 require_package(PNG libpng libpng-dev)
+require_package(SECCOMP libseccomp libseccomp-dev)
 require_package(ZLIB zlib zlib1g-dev)
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)

@@ -1,0 +1,28 @@
+# Writes FILES as a C table to OUT: cmake -DOUT=files.c "-DFILES=a;b" -P embed.cmake
+set(type_html "text/html; charset=utf-8")
+set(type_js "text/javascript; charset=utf-8")
+set(type_css "text/css; charset=utf-8")
+set(type_svg "image/svg+xml")
+set(type_json "application/json")
+set(at_index.html "/")
+set(at_openapi.json "/openapi.json")
+
+set(arrays "")
+set(rows "")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  string(REGEX REPLACE ".*\\." "" extension ${name})
+  string(MAKE_C_IDENTIFIER ${name} identifier)
+  set(path "/static/${name}")
+  if(DEFINED at_${name})
+    set(path ${at_${name}})
+  endif()
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "(................................)" "\\1\n" bytes "${bytes}")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND arrays "static const uint8_t ${identifier}[] = {\n${bytes}};\n\n")
+  string(APPEND rows
+    "    {\"${path}\", \"${type_${extension}}\", ${identifier}, (int64_t)sizeof ${identifier}},\n")
+endforeach()
+file(WRITE ${OUT} "#include \"server/page.h\"\n\n#include <stddef.h>\n\n${arrays}"
+  "const struct page_file PAGE_FILES[] = {\n${rows}    {NULL, NULL, NULL, 0},\n};\n")

@@ -1,0 +1,58 @@
+#include "server/objects.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+static double rounded(double value, double unit) {
+    return rint(value * unit) / unit + 0.0; // no negative zero
+}
+
+static bool show(struct shown_object *shown, const struct detection *d, int64_t place,
+                 const struct model_facts *model) {
+    bool finite = isfinite(d->score);
+    double corner[4];
+    for (int i = 0; i < 4; i++) {
+        finite = finite && isfinite(d->box[i]);
+        corner[i] = (double)d->box[i];
+    }
+    if (!finite) return false;
+    CHECK(d->label >= 1 && d->label <= model->num_classes);
+    *shown = (struct shown_object){
+        .score = rounded((double)d->score, 1e5),
+        .box = {rounded(corner[0], 100), rounded(corner[1], 100),
+                rounded(corner[2] - corner[0], 100), rounded(corner[3] - corner[1], 100)},
+        .edge = {rounded(corner[2], 100), rounded(corner[3], 100)},
+        .category_id = model->category_ids[d->label - 1],
+        .category = model->names[d->label - 1],
+        .mask = &d->mask,
+        .place = place,
+    };
+    return true;
+}
+
+static int compare(const void *a, const void *b) {
+    const struct shown_object *left = a;
+    const struct shown_object *right = b;
+    if (left->score != right->score) return left->score > right->score ? -1 : 1;
+    if (left->category_id != right->category_id)
+        return left->category_id < right->category_id ? -1 : 1;
+    for (int i = 0; i < 4; i++)
+        if (left->box[i] != right->box[i]) return left->box[i] < right->box[i] ? -1 : 1;
+    return left->place < right->place ? -1 : 1;
+}
+
+bool shown_objects_of(struct shown_objects *objects, const struct detection_list *list,
+                      const struct model_facts *model, struct arena *arena, struct fault *fault) {
+    struct error err = {.code = STATUS_MEMORY};
+    objects->count = list->count;
+    objects->items = arena_alloc(arena, list->count, sizeof *objects->items);
+    if (!objects->items) return fault_of_error(fault, FAULT_INTERNAL, &err);
+    for (int64_t i = 0; i < list->count; i++)
+        if (!show(&objects->items[i], &list->items[i], i, model))
+            return fault_set(fault, FAULT_NON_FINITE_OUTPUT,
+                             "the model's result is not a finite number");
+    qsort(objects->items, (size_t)objects->count, sizeof *objects->items, compare);
+    return true;
+}

@@ -1,0 +1,8 @@
+// The name of a request: in its answer, its headers and its line in the log.
+#pragma once
+
+#include "server/detect_request.h"
+
+// Copies size bytes of a client's text if they are 1 to 64 of [A-Za-z0-9._-], and nothing that
+// could forge a line of a log.
+bool request_id_set(char id[REQUEST_ID_BYTES], const char *text, int64_t size, struct fault *fault);
