@@ -173,23 +173,31 @@ static void sync_folder_of(struct output *out) {
     close(descriptor);
 }
 
-enum status output_commit(struct output *out, struct error *err) {
+static enum status finish_file(struct output *out, bool sync, struct error *err) {
     CHECK(out->kind == OUTPUT_FILE && out->temporary);
     flush(out);
     if (out->failure.code == STATUS_OK) {
-        if (fsync(out->descriptor) != 0) fail(out);
+        if (sync && fsync(out->descriptor) != 0) fail(out);
         if (close(out->descriptor) != 0) fail(out);
         out->descriptor = -1;
     }
     if (out->failure.code == STATUS_OK && rename(out->temporary, out->path) != 0) fail(out);
     if (out->failure.code == STATUS_OK) {
-        sync_folder_of(out);
+        if (sync) sync_folder_of(out);
         free(out->temporary);
         out->temporary = NULL;
     }
     enum status status = output_finish(out, err);
     output_discard(out);
     return status;
+}
+
+enum status output_commit(struct output *out, struct error *err) {
+    return finish_file(out, true, err);
+}
+
+enum status output_publish(struct output *out, struct error *err) {
+    return finish_file(out, false, err);
 }
 
 void output_discard(struct output *out) {

@@ -55,6 +55,11 @@ MUST_CHECK enum status output_finish(struct output *out, struct error *err);
 // the temporary file is removed and an old file of that name is untouched.
 MUST_CHECK enum status output_commit(struct output *out, struct error *err);
 
+// The same without waiting for the disk: for many small files that can be made again. Readers see
+// the old file or the new one as ever; only after a crash of the whole system may it be empty or
+// missing, until the file system was synced.
+MUST_CHECK enum status output_publish(struct output *out, struct error *err);
+
 // Frees; a file that was not committed is removed. Safe after commit and on a zeroed struct.
 void output_discard(struct output *out);
 

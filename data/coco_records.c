@@ -267,6 +267,11 @@ static void read_side(struct json_reader *json, int32_t *side, uint16_t *defects
         set_defect(defects, DEFECT_SIZE, true);
 }
 
+// EXIF's numbers; others say nothing.
+static int orientation_of(double value) {
+    return value >= 2 && value <= 8 ? (int)value : 0;
+}
+
 void coco_read_image(struct coco_part *part, struct coco_image *record) {
     struct json_reader *json = &part->json;
     *record = (struct coco_image){.defects = DEFECT_ID};
@@ -282,7 +287,9 @@ void coco_read_image(struct coco_part *part, struct coco_image *record) {
         else if (json_string_is(&key, "file_name")) {
             record->file_name = take_text(part);
             set_defect(&record->defects, DEFECT_NAME, !record->file_name);
-        } else
+        } else if (json_string_is(&key, "exif_orientation") && json_peek(json) == JSON_NUMBER)
+            record->exif_orientation = orientation_of(json_double(json));
+        else
             json_skip(json);
     }
 }

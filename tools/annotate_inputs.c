@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/array.h"
+#include "base/file_view.h"
+#include "tools/annotate_glob.h"
 
 struct search {
     struct input_files *files;
@@ -96,12 +98,110 @@ static enum status search_folder(struct search *search, const char *path, struct
     return status;
 }
 
+// ---- Lists ----
+
+// What a path is called in the outputs: without what leads to the root or out of a folder.
+static const char *name_of_path(const char *path) {
+    for (;;) {
+        if (*path == '/')
+            path++;
+        else if (strncmp(path, "./", 2) == 0)
+            path += 2;
+        else if (strncmp(path, "../", 3) == 0)
+            path += 3;
+        else
+            return path;
+    }
+}
+
+// A name with ".." inside would lead somewhere else than it says.
+static bool climbs(const char *name) {
+    const char *inside = strstr(name, "/..");
+    return inside && (inside[3] == '/' || inside[3] == '\0');
+}
+
+// Paths separated by NUL if there is one, and otherwise by newlines. Files that are missing are
+// found later, and recorded like damaged ones.
+static enum status take_list(struct search *search, const char *text, int64_t size,
+                             const char *list, struct error *err) {
+    const char *end = text + size;
+    char separator = size > 0 && memchr(text, '\0', (size_t)size) ? '\0' : '\n';
+    for (const char *at = text; at < end;) {
+        const char *stop = memchr(at, separator, (size_t)(end - at));
+        if (!stop) stop = end;
+        int64_t length = stop - at;
+        if (separator == '\n' && length > 0 && at[length - 1] == '\r') length--;
+        if (length > 0) {
+            const char *path = arena_copy_text(search->arena, at, length);
+            if (!path) return error_memory(err, "file names", length);
+            if (climbs(name_of_path(path)))
+                return error_set(err, STATUS_USAGE, "%s: %s: a path with .. inside", list, path);
+            TRY(add(search->files, path, name_of_path(path), err));
+        }
+        at = stop + 1;
+    }
+    return STATUS_OK;
+}
+
+static enum status take_list_file(struct search *search, const char *path, struct error *err) {
+    struct file_view view;
+    TRY(file_view_open(&view, path, 0, err));
+    enum status status = take_list(search, view.data, view.size, path, err);
+    file_view_close(&view);
+    return status;
+}
+
+static enum status take_standard_input(struct search *search, struct error *err) {
+    enum { CHUNK_BYTES = 1 << 16 };
+    char *text = NULL;
+    int64_t size = 0;
+    int64_t capacity = 0;
+    enum status status = STATUS_OK;
+    for (size_t got = 1; got > 0 && status == STATUS_OK; size += (int64_t)got) {
+        got = 0;
+        status = array_reserve(&text, &capacity, size + CHUNK_BYTES, 1, err);
+        if (status == STATUS_OK) got = fread(text + size, 1, CHUNK_BYTES, stdin);
+    }
+    if (status == STATUS_OK && ferror(stdin))
+        status = error_set(err, STATUS_NO_INPUT, "standard input cannot be read");
+    if (status == STATUS_OK) status = take_list(search, text, size, "standard input", err);
+    array_free(&text);
+    return status;
+}
+
 // ---- Operands ----
+
+static enum status copy(const char **text, const char *from, struct arena *arena,
+                        struct error *err) {
+    *text = arena_copy_text(arena, from, (int64_t)strlen(from));
+    return *text ? STATUS_OK : error_memory(err, "file names", (long long)strlen(from));
+}
+
+static enum status take_match(void *context, const char *path, const char *name,
+                              struct error *err) {
+    struct search *search = context;
+    struct input_file file = {0};
+    TRY(copy(&file.path, path, search->arena, err));
+    TRY(copy(&file.name, name, search->arena, err));
+    return add(search->files, file.path, file.name, err);
+}
+
+static enum status take_pattern(struct search *search, const char *pattern, struct error *err) {
+    int64_t count = search->files->count;
+    TRY(glob_expand(pattern, take_match, search, err));
+    if (search->files->count > count) return STATUS_OK;
+    return error_set(err, STATUS_NO_INPUT, "%s: matches no file", pattern);
+}
 
 static enum status take_operand(struct search *search, const char *path, struct error *err) {
     struct stat info;
-    if (stat(path, &info) != 0)
-        return error_set(err, STATUS_NO_INPUT, "%s: %s", path, strerror(errno));
+    if (strcmp(path, "-") == 0) return take_standard_input(search, err);
+    if (stat(path, &info) != 0) {
+        int code = errno;
+        if (path[0] == '@') return take_list_file(search, path + 1, err);
+        if (glob_is_pattern(path)) return take_pattern(search, path, err);
+        return error_set(err, STATUS_NO_INPUT, "%s: %s", path, strerror(code));
+    }
     if (S_ISDIR(info.st_mode)) return search_folder(search, path, err);
     const char *slash = strrchr(path, '/');
     return add(search->files, path, slash ? slash + 1 : path, err);

@@ -1,53 +1,36 @@
-// What `gctmask annotate` writes to its folder:
-//
-//     instances.json    an annotation set in COCO's format, with scores
-//     results.json      the same as COCO results, with the boxes as they were detected
-//     overlays/         the pictures with what was found in them
-//     failures.jsonl    a line for each picture that could not be used
-//
-// Files are written picture by picture and appear when all are done; both JSON files use the same
-// image ids.
+// What `gctmask annotate` and `gctmask convert-annotations` write to their folder besides the files
+// of single pictures (tools/annotate_files.h): formats that hold all pictures in one file, YOLO's
+// classes, the report of losses and the gallery. Pictures are added in their order; the files
+// appear when all are there.
 #pragma once
 
-#include "base/json_writer.h"
-#include "data/coco_write.h"
-#include "detector/detector.h"
-
-enum overlay_format { OVERLAY_NONE, OVERLAY_JPG, OVERLAY_PNG };
+#include "formats/set_file.h"
+#include "tools/annotate_files.h"
+#include "tools/annotate_gallery.h"
+#include "tools/annotate_roundtrip.h"
 
 struct annotate_outputs {
-    const char *folder;
-    const struct detector *detector;
-    bool has_instances;
-    bool has_results;
-    enum overlay_format overlay;
-    struct coco_writer instances;
-    struct coco_writer results;
-    struct output failures;
-    struct coco_image *images; // for instances.json, behind the annotations; names are borrowed
-    int64_t num_images;
-    int64_t image_capacity;
-    int64_t num_annotations;
+    const struct annotate_output_options *options;
+    const struct class_list *classes;
+    struct set_file files[NUM_FORMATS];
+    struct annotate_roundtrip roundtrip;
+    struct annotate_gallery gallery;
 };
 
-// The path of a picture's overlay below the folder: its own name, or with another type's extension
-// behind it.
-MUST_CHECK enum status overlay_name(const char **overlay, const char *name,
-                                    enum overlay_format format, struct arena *arena,
-                                    struct error *err);
+// A gallery needs overlays: adds them to the options, before anything else is done with these.
+void annotate_outputs_complete(struct annotate_output_options *options);
 
-// Makes the folder and begins the files. All but what is to be written is set already.
-MUST_CHECK enum status annotate_outputs_open(struct annotate_outputs *outputs, struct error *err);
+// Makes the folder and begins the files.
+MUST_CHECK enum status annotate_outputs_open(struct annotate_outputs *outputs,
+                                             const struct annotate_output_options *options,
+                                             const struct class_list *classes,
+                                             const char *description, struct error *err);
 
-// One picture, upright, its record, whose name is borrowed, and what was found in it. The overlay
-// is drawn on the picture. scratch is left with more in it.
-MUST_CHECK enum status annotate_outputs_write(struct annotate_outputs *outputs,
-                                              const struct coco_image *record, struct image *image,
-                                              const struct detection_list *list,
-                                              struct arena *scratch, struct error *err);
-
-void annotate_outputs_write_failure(struct annotate_outputs *outputs, const char *path,
-                                    const char *code, const char *message);
+// losses are those of the picture's own files. Its name is borrowed until the end.
+MUST_CHECK enum status annotate_outputs_add(struct annotate_outputs *outputs,
+                                            const struct annotated_image *image,
+                                            const struct annotate_losses *losses,
+                                            struct arena *scratch, struct error *err);
 
 MUST_CHECK enum status annotate_outputs_commit(struct annotate_outputs *outputs, struct error *err);
 void annotate_outputs_discard(struct annotate_outputs *outputs); // safe after commit

@@ -108,6 +108,19 @@ static void commit_replaces(void) {
     EXPECT_INT(count_files(scratch_folder(), "replaced"), 1);
 }
 
+static void publish_replaces(void) {
+    struct output out;
+    struct error err = {0};
+    const char *file = scratch_path("published");
+    EXPECT_OK(output_save(file, "old", 3, &err), &err);
+    EXPECT_OK(output_open_file(&out, file, &err), &err);
+    output_text(&out, "new text");
+    EXPECT_TEXT(content_of(file), "old");
+    EXPECT_OK(output_publish(&out, &err), &err);
+    EXPECT_TEXT(content_of(file), "new text");
+    EXPECT_INT(count_files(scratch_folder(), "published"), 1);
+}
+
 static void discard_keeps_the_old(void) {
     struct output out;
     struct error err = {0};
@@ -269,6 +282,7 @@ int main(int argc, char **argv) {
                          {"long_lines", long_lines},
                          {"large_file", large_file},
                          {"commit_replaces", commit_replaces},
+                         {"publish_replaces", publish_replaces},
                          {"discard_keeps_the_old", discard_keeps_the_old},
                          {"killed_before_commit", killed_before_commit},
                          {"temporary_names", temporary_names},

@@ -56,7 +56,7 @@ static void tree(void) {
     EXPECT_INT(run_program(ANNOTATE "--recursive --overlay jpg $SCRATCH/tree"), 0);
     EXPECT_TEXT(program_output, "");
     EXPECT_CONTAINS(program_errors, "/found: 3 pictures, 18 objects, ");
-    expect_outputs("./failures.jsonl\n./instances.json\n./overlays/b/a.JPEG\n"
+    expect_outputs("./failures.jsonl\n./instances.json\n./manifest.jsonl\n./overlays/b/a.JPEG\n"
                    "./overlays/b/c/x.jpg\n./overlays/z.jpg\n./results.json\n");
     load(&set, "found/instances.json", false);
     load(&results, "found/results.json", true);
@@ -122,14 +122,32 @@ static void again(void) {
     EXPECT_TEXT(program_output, "");
 }
 
+// What oneDNN may use can be limited from outside.
+static void precision(void) {
+    begin();
+    EXPECT_INT(run_program("ONEDNN_MAX_CPU_ISA=AVX2 " ANNOTATE "$SCRATCH/tree --precision bf16"),
+               65);
+    EXPECT_CONTAINS(program_errors, "this processor has no instructions for it, expected ");
+    EXPECT_INT(run_program(ANNOTATE "$SCRATCH/tree --precision bf17"), 64);
+    if (run_program("gctmask doctor --json | grep -q '\"bf16\": true'") != 0)
+        skip_case("this processor has no instructions for bf16");
+    EXPECT_INT(run_program(ANNOTATE
+                           "$SCRATCH/in/images --quiet && cp -r $SCRATCH/found $SCRATCH/32 "
+                           "&& " ANNOTATE "$SCRATCH/in/images --quiet --precision bfloat16"),
+               0);
+    EXPECT_TEXT(program_errors, "");
+    EXPECT_INT(run_program("cmp -s $SCRATCH/32/results.json $SCRATCH/found/results.json"), 1);
+}
+
 static void formats(void) {
     begin();
     EXPECT_INT(run_program(ANNOTATE "--format coco-results $SCRATCH/tree --quiet"), 0);
-    expect_outputs("./failures.jsonl\n./results.json\n");
+    expect_outputs("./failures.jsonl\n./manifest.jsonl\n./results.json\n");
     begin();
     EXPECT_INT(run_program(ANNOTATE "--format coco --overlay png $SCRATCH/tree/b/a.JPEG --quiet"),
                0);
-    expect_outputs("./failures.jsonl\n./instances.json\n./overlays/a.JPEG.png\n");
+    expect_outputs("./failures.jsonl\n./instances.json\n./manifest.jsonl\n"
+                   "./overlays/a.JPEG.png\n");
     struct image image;
     struct image_info info;
     struct arena arena;
@@ -300,7 +318,7 @@ static void refusals(void) {
          "$SCRATCH/tree $SCRATCH/tree/d",
          64, "would both be \"z.jpg\""},
         {"cd $SCRATCH/tree; cp z.jpg z.png; cp z.jpg z.png.jpg;" ANNOTATE ". --overlay jpg", 64,
-         "two pictures would have the overlay overlays/z.png.jpg"},
+         "two pictures would have the same overlays/z.png.jpg"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         begin();
@@ -326,7 +344,8 @@ static void outputs_that_cannot_be_written(void) {
                73);
     EXPECT_CONTAINS(program_errors, "overlays/z.jpg");
     EXPECT_INT(run_program("cmp $SCRATCH/r $SCRATCH/found/results.json && ls $SCRATCH/found"), 0);
-    EXPECT_TEXT(program_output, "failures.jsonl\ninstances.json\noverlays\nresults.json\n");
+    EXPECT_TEXT(program_output,
+                "failures.jsonl\ninstances.json\njournal-0.jsonl\noverlays\nresults.json\n");
 }
 
 // The folder of outputs may lie in that of inputs.
@@ -367,7 +386,7 @@ static void interrupted(void) {
     EXPECT(set.num_images < 3001);
     coco_destroy(&set);
     EXPECT_INT(run_program("ls $SCRATCH/found"), 0);
-    EXPECT_TEXT(program_output, "failures.jsonl\ninstances.json\nresults.json\n");
+    EXPECT_TEXT(program_output, "failures.jsonl\ninstances.json\nmanifest.jsonl\nresults.json\n");
 }
 
 int main(int argc, char **argv) {
@@ -376,6 +395,7 @@ int main(int argc, char **argv) {
                          {"tree", tree},
                          {"exact annotations", exact_annotations},
                          {"again", again},
+                         {"precision", precision},
                          {"formats", formats},
                          {"turned", turned},
                          {"filters", filters},
