@@ -306,5 +306,6 @@ enum status config_override(struct options *options, const char *assignment, str
     memcpy(name, assignment, (size_t)(equals - assignment));
     name[equals - assignment] = '\0';
     const struct option_origin origin = {OPTION_FROM_COMMAND_LINE, NULL};
+    if (equals[1] == '\0') return options_set_nothing(options, name, origin, err);
     return options_set_text(options, name, equals + 1, origin, err);
 }

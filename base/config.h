@@ -30,6 +30,6 @@ MUST_CHECK enum status config_load(struct options *options, const char *path, st
 MUST_CHECK enum status config_read(struct options *options, const char *text, int64_t size,
                                    const char *name, struct error *err);
 
-// One "NAME=VALUE" from the command line.
+// One "NAME=VALUE" from the command line; "NAME=" leaves a list without items.
 MUST_CHECK enum status config_override(struct options *options, const char *assignment,
                                        struct error *err);

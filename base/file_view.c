@@ -9,6 +9,10 @@
 
 #include "base/check.h"
 
+static int64_t modified_at(const struct stat *info) {
+    return (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+}
+
 static enum status map_descriptor(struct file_view *view, int descriptor, const char *path,
                                   int64_t max_bytes, struct error *err) {
     struct stat info;
@@ -25,7 +29,7 @@ static enum status map_descriptor(struct file_view *view, int descriptor, const 
         return error_set(err, errno == ENOMEM ? STATUS_MEMORY : STATUS_NO_INPUT,
                          "%s: cannot map: %s", path, strerror(errno));
     (void)madvise(mapped, (size_t)info.st_size, MADV_SEQUENTIAL);
-    *view = (struct file_view){mapped, info.st_size};
+    *view = (struct file_view){mapped, info.st_size, descriptor, modified_at(&info)};
     return STATUS_OK;
 }
 
@@ -36,7 +40,7 @@ enum status file_view_open(struct file_view *view, const char *path, int64_t max
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) return error_set(err, STATUS_NO_INPUT, "%s: %s", path, strerror(errno));
     enum status status = map_descriptor(view, descriptor, path, max_bytes, err);
-    close(descriptor);
+    if (!view->data) close(descriptor);
     return status;
 }
 
@@ -49,7 +53,17 @@ void file_view_drop(const struct file_view *view, int64_t begin, int64_t end) {
         (void)madvise((char *)view->data + begin, (size_t)(end - begin), MADV_DONTNEED);
 }
 
+bool file_view_changed(const struct file_view *view) {
+    struct stat info;
+    if (!view->data) return false;
+    return fstat(view->descriptor, &info) != 0 || info.st_size != view->size ||
+           modified_at(&info) != view->modified;
+}
+
 void file_view_close(struct file_view *view) {
-    if (view->data) munmap((void *)view->data, (size_t)view->size);
+    if (view->data) {
+        munmap((void *)view->data, (size_t)view->size);
+        close(view->descriptor);
+    }
     *view = (struct file_view){0};
 }

@@ -2,6 +2,7 @@
 // copy and its pages can be dropped behind the reader.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -9,6 +10,8 @@
 struct file_view {
     const char *data; // size bytes, not NUL-terminated; NULL for an empty file
     int64_t size;
+    int descriptor;   // open as long as data is mapped
+    int64_t modified; // when, in nanoseconds
 };
 
 // Opens a regular file. Directories, devices and pipes are errors, and so is a file of more than
@@ -20,6 +23,10 @@ MUST_CHECK enum status file_view_open(struct file_view *view, const char *path, 
 // Tells the system that bytes begin..end are not needed for now: they stop counting as memory of
 // this process and are read again if touched.
 void file_view_drop(const struct file_view *view, int64_t begin, int64_t end);
+
+// Whether the file has another size, or was written to, since it was opened. Renaming another one
+// to its name does not change it.
+bool file_view_changed(const struct file_view *view);
 
 // Unmaps; a zeroed view is fine.
 void file_view_close(struct file_view *view);

@@ -131,6 +131,19 @@ enum status options_set_text(struct options *options, const char *name, const ch
     return STATUS_OK;
 }
 
+enum status options_set_nothing(struct options *options, const char *name,
+                                struct option_origin origin, struct error *err) {
+    const struct option *row = NULL;
+    TRY(find_row(options, name, origin, &row, err));
+    struct option_target target = target_of(options, row, origin, err);
+    bool is_list =
+        row->kind == OPTION_INTS || row->kind == OPTION_DOUBLES || row->kind == OPTION_TEXTS;
+    if (!is_list) return options_set_text(options, name, "", origin, err);
+    set_empty(row, target.field);
+    options->origins[row - options->rows] = origin;
+    return STATUS_OK;
+}
+
 enum status options_set_json(struct options *options, const char *name, const struct cJSON *value,
                              struct option_origin origin, struct error *err) {
     const struct option *row = NULL;

@@ -125,6 +125,10 @@ const char *options_suggest(const struct options *options, const char *name);
 MUST_CHECK enum status options_set_text(struct options *options, const char *name, const char *text,
                                         struct option_origin origin, struct error *err);
 
+// Leaves a list without items. Any other option has a value: it takes this as an empty word.
+MUST_CHECK enum status options_set_nothing(struct options *options, const char *name,
+                                           struct option_origin origin, struct error *err);
+
 // Sets one option from a JSON value of the matching type: a list from an array, the others from one
 // value. A choice is a string, or a number if it looks like one. null unsets a text.
 MUST_CHECK enum status options_set_json(struct options *options, const char *name,

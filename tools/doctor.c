@@ -87,6 +87,7 @@ static void write_text(const struct examination *e, struct output *out) {
     write_row(out, "libpng", image_png_library());
     write_row(out, "processor", m->processor);
     write_row(out, "instructions", m->features);
+    write_row(out, "bf16", onednn_has_bf16() ? "yes: --precision bfloat16 is the fastest" : "no");
     output_printf(out, "%-14s  %d, of which %d usable\n", "processors", m->num_processors,
                   m->num_usable);
     write_bytes(out, "memory", m->memory_bytes);
@@ -134,6 +135,7 @@ static void write_json(const struct examination *e, struct output *out) {
     json_write_key_text(w, "libpng", image_png_library());
     json_write_key_text(w, "processor", m->processor);
     json_write_key_text(w, "instructions", m->features);
+    json_write_key_bool(w, "bf16", onednn_has_bf16());
     json_write_key_int64(w, "processors", m->num_processors);
     json_write_key_int64(w, "usable_processors", m->num_usable);
     json_write_key_int64(w, "memory_bytes", m->memory_bytes);

@@ -6,6 +6,8 @@
 #include "tools/command.h"
 #include "tools/eval_detect.h"
 #include "tools/eval_options.h"
+#include "tools/interrupt.h"
+#include "train/launch.h"
 
 static const char *const IOU_KINDS[] = {"box", "mask", NULL};
 
@@ -39,10 +41,22 @@ static const struct option OPTIONS[] = {
      OPTION_FIELD(struct eval_options, overrides),
      .metavar = "NAME=VALUE,...",
      .help = "options of the model to change, such as box.score"},
+    {.name = "precision",
+     OPTION_FIELD(struct eval_options, precision),
+     .choices = NN_PRECISION_NAMES,
+     .default_text = "float32",
+     .help = "what the network multiplies; bfloat16 (or bf16) is faster, and needs a processor "
+             "with avx512_bf16 or "
+             "amx_bf16"},
     {.name = "save-results",
      OPTION_FIELD(struct eval_options, save_results),
      .metavar = "FILE",
      .help = "keep the model's detections, in COCO's results format"},
+    {.name = "procs",
+     OPTION_FIELD(struct eval_options, procs),
+     OPTION_BETWEEN(1, 1024),
+     .default_text = "1",
+     .help = "processes on this machine that share the model's images; mpirun and srun work too"},
 
     {.name = "iou",
      OPTION_FIELD(struct eval_options, iou_kinds),
@@ -103,6 +117,9 @@ static const struct example EXAMPLES[] = {
     {"gctmask eval --ann instances_val2017.json --weights gct.safetensors --image-dir val2017 "
      "--save-results results.json",
      "the same for a model, whose detections are kept"},
+    {"gctmask eval --ann instances_val2017.json --weights gct.safetensors --image-dir val2017 "
+     "--procs 2",
+     "the same numbers by two processes that share the images; mpirun and srun work too"},
     {"gctmask eval --ann val.json --results results.json --iou mask --classes person,car "
      "--classwise",
      "masks only, two classes, with a table of the classes"},
@@ -113,11 +130,17 @@ static const struct example EXAMPLES[] = {
     {0},
 };
 
+// So long annotations may take to be read from a slow disk, and scores to be computed, before the
+// other processes think that this one is stuck.
+static const double PREPARE_SECONDS = 1800;
+static const double SCORE_SECONDS = 3600;
+
 // ---- Scores ----
 
 // Everything is computed before anything is printed, so that an error leaves no half report.
 struct evaluation {
     const struct invocation *invocation;
+    struct communicator *communicator;
     const struct eval_options *options;
     struct workers *workers;
     struct coco_set truth;
@@ -166,7 +189,7 @@ static enum status check_truth(const struct evaluation *evaluation, struct error
 static enum status detect(struct evaluation *evaluation, struct error *err) {
     TRY(check_truth(evaluation, err));
     return eval_detect(&evaluation->results, evaluation->options, &evaluation->truth,
-                       evaluation->invocation, err);
+                       evaluation->communicator, evaluation->invocation, err);
 }
 
 static enum status load(struct evaluation *evaluation, struct error *err) {
@@ -176,13 +199,12 @@ static enum status load(struct evaluation *evaluation, struct error *err) {
     TRY(workers_create(&evaluation->workers, (int)evaluation->invocation->common.threads, err));
     struct coco_load_options load = {.skip_segments = !need_masks, .workers = evaluation->workers};
     TRY(coco_load_annotations(&evaluation->truth, options->annotations, &load, err));
-    if (options->weights)
-        TRY(detect(evaluation, err));
-    else
-        TRY(load_results(&evaluation->results, options->results, need_masks, evaluation->workers,
+    if (options->compare)
+        TRY(load_results(&evaluation->other, options->compare, need_masks, evaluation->workers,
                          err));
-    if (!options->compare) return STATUS_OK;
-    return load_results(&evaluation->other, options->compare, need_masks, evaluation->workers, err);
+    if (options->weights) return detect(evaluation, err);
+    return load_results(&evaluation->results, options->results, need_masks, evaluation->workers,
+                        err);
 }
 
 static enum status compute_kind(struct evaluation *evaluation, int64_t i, struct error *err) {
@@ -278,9 +300,8 @@ static void print_json(const struct evaluation *evaluation, struct output *out) 
     output_text(out, "\n");
 }
 
-static enum status evaluate(struct evaluation *evaluation, struct error *err) {
+static enum status score(struct evaluation *evaluation, struct error *err) {
     const struct eval_options *options = evaluation->options;
-    TRY(load(evaluation, err));
     for (int64_t i = 0; i < evaluation->num_kinds; i++)
         TRY(compute_kind(evaluation, i, err));
     if (options->html) {
@@ -291,6 +312,19 @@ static enum status evaluate(struct evaluation *evaluation, struct error *err) {
     if (!options->json) return print_text(evaluation, evaluation->invocation->out, err);
     print_json(evaluation, evaluation->invocation->out);
     return STATUS_OK;
+}
+
+// The first process scores, for all.
+static enum status evaluate(struct evaluation *evaluation, struct error *err) {
+    const struct communicator_options options = {.log = &evaluation->invocation->log};
+    if (evaluation->options->weights) interrupt_catch_with_requests();
+    TRY(communicator_open(&evaluation->communicator, &options, err));
+    bool leads = communicator_rank(evaluation->communicator) == 0;
+    communicator_allow(evaluation->communicator, PREPARE_SECONDS);
+    if (leads || evaluation->options->weights) TRY(load(evaluation, err));
+    if (!leads) return STATUS_OK;
+    communicator_allow(evaluation->communicator, SCORE_SECONDS);
+    return score(evaluation, err);
 }
 
 static enum status check_inputs(const struct eval_options *options, struct error *err) {
@@ -304,16 +338,37 @@ static enum status check_inputs(const struct eval_options *options, struct error
     if (options->results && (options->save_results || options->overrides.count > 0))
         return error_set(err, STATUS_USAGE, "%s is for --weights",
                          options->save_results ? "--save-results" : "--set");
+    if (options->results && options->precision != NN_FLOAT32)
+        return error_set(err, STATUS_USAGE, "--precision is for --weights");
+    if (options->results && options->procs > 1)
+        return error_set(err, STATUS_USAGE, "--procs is for --weights");
     return STATUS_OK;
 }
 
+// An interruption is known to all processes, and told by the first one.
+static enum status leave(struct evaluation *evaluation, enum status status, struct error *err) {
+    struct communicator *communicator = evaluation->communicator;
+    bool leads = !communicator || communicator_rank(communicator) == 0;
+    bool cancelled = status == STATUS_CANCELLED;
+    if (status != STATUS_OK && !cancelled && communicator) communicator_fail(communicator, err);
+    enum status closed = communicator_close(communicator, status == STATUS_OK ? err : NULL);
+    evaluation_destroy(evaluation);
+    if (cancelled && !leads) return STATUS_OK;
+    return status != STATUS_OK ? status : closed;
+}
+
 static enum status run_eval(struct invocation *invocation, struct error *err) {
-    TRY(check_inputs(invocation->options, err));
-    struct evaluation evaluation = {.invocation = invocation, .options = invocation->options};
+    const struct eval_options *options = invocation->options;
+    TRY(check_inputs(options, err));
+    if (options->procs > 1 && !communicator_is_launched()) {
+        int code = 0;
+        TRY(launch((int)options->procs, invocation->argv, &code, err));
+        invocation->outcome = (enum exit_code)code;
+        return STATUS_OK;
+    }
+    struct evaluation evaluation = {.invocation = invocation, .options = options};
     evaluation.num_kinds = eval_iou_kinds(evaluation.options, evaluation.kinds);
-    enum status status = evaluate(&evaluation, err);
-    evaluation_destroy(&evaluation);
-    return status;
+    return leave(&evaluation, evaluate(&evaluation, err), err);
 }
 
 const struct command eval_command = {
@@ -323,7 +378,8 @@ const struct command eval_command = {
         "Reads annotations and detections in COCO's formats and prints average "
         "precision and average recall for boxes and masks, as pycocotools computes them. "
         "Any program's results can be scored; or a model is run over the images first, on each "
-        "at the size that its configuration says.",
+        "at the size that its configuration says. Several processes share the images and print the "
+        "same numbers as one.",
     .options = OPTIONS,
     .options_bytes = sizeof(struct eval_options),
     .examples = EXAMPLES,

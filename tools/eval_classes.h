@@ -5,8 +5,7 @@
 #include "detector/class_map.h"
 #include "detector/detector.h"
 
-// categories[label] for labels from 1, by the rule of detector/class_map.h. What does not fit is
-// said as a warning, and is an error if nothing fits.
-MUST_CHECK enum status eval_map_classes(int64_t **categories, const struct detector *detector,
+// What does not fit is said as a warning, and is an error if nothing fits.
+MUST_CHECK enum status eval_map_classes(struct class_map *map, const struct detector *detector,
                                         const struct coco_set *truth, const struct log *log,
                                         struct arena *arena, struct error *err);

@@ -3,6 +3,7 @@
 
 #include "base/option.h"
 #include "eval/metric.h"
+#include "nn/nn.h"
 
 enum { MAX_IOU_KINDS = 3 };
 
@@ -13,6 +14,8 @@ struct eval_options {
     const char *image_folder; // needed for weights
     const char *save_results;
     struct option_texts overrides; // of the model
+    enum nn_precision precision;
+    int64_t procs; // that share the images
     struct option_texts iou_kinds;
     struct option_ints max_dets;
     struct option_doubles iou_thresholds;

@@ -63,6 +63,7 @@ static void find_features(struct machine *machine) {
         {"avx512f", __builtin_cpu_supports("avx512f")},
         {"avx512bw", __builtin_cpu_supports("avx512bw")},
         {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
+        {"avx512bf16", __builtin_cpu_supports("avx512bf16")},
     };
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
         size_t size = strlen(machine->features);

@@ -5,7 +5,7 @@
 #include "tools/command.h"
 #include "tools/plot_charts.h"
 #include "tools/plot_page.h"
-#include "train/folder.h"
+#include "train/run_folder.h"
 
 struct plot_options {
     const char *out;
@@ -105,9 +105,9 @@ static enum status plot(struct invocation *invocation, const struct plotted_runs
         return STATUS_OK;
     }
     char beside[PATH_BYTES];
-    TRY(path_join(beside, invocation->operands[0], "plots", err));
+    TRY(path_join(beside, invocation->operands[0], RUN_PLOTS, err));
     const char *folder = options->out                   ? options->out
-                         : invocation->num_operands > 1 ? "plots"
+                         : invocation->num_operands > 1 ? RUN_PLOTS
                                                         : beside;
     return write_all(invocation, folder, runs, err);
 }

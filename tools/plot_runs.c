@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "train/folder.h"
+#include "train/run_folder.h"
 
 // ---- Names ----
 
@@ -69,7 +69,7 @@ static enum status read_run(struct plotted_runs *runs, const char *folder, struc
                             struct error *err) {
     char path[PATH_BYTES];
     struct plotted_run *run = &runs->runs[runs->count];
-    TRY(path_join(path, folder, "metrics.jsonl", err));
+    TRY(path_join(path, folder, RUN_METRICS, err));
     TRY(metrics_read(&run->metrics, path, err));
     if (run->metrics.num_train + run->metrics.num_evals == 0) {
         log_message(log, LOG_WARNING, "%s: nothing is recorded yet", path);

@@ -115,7 +115,7 @@ static enum status summarise_checkpoints(struct checkpoint_summary *summary, con
                                          struct error *err) {
     char folder[PATH_BYTES];
     char path[PATH_BYTES];
-    TRY(path_join(folder, run, "checkpoints", err));
+    TRY(path_join(folder, run, RUN_CHECKPOINTS, err));
     *summary = (struct checkpoint_summary){
         .latest = checkpoint_pointer(folder, CHECKPOINT_LATEST),
         .best = checkpoint_pointer(folder, CHECKPOINT_BEST),
@@ -140,8 +140,8 @@ static enum status read_parts(struct run_status *status, struct metrics *timing,
                               struct arena *arena, struct error *err) {
     double age_of_timing = 0;
     TRY(run_folder_read(&status->record, folder, arena, err));
-    TRY(read_metrics(&status->metrics, folder, "metrics.jsonl", &status->seconds_since_line, err));
-    TRY(read_metrics(timing, folder, "timing.jsonl", &age_of_timing, err));
+    TRY(read_metrics(&status->metrics, folder, RUN_METRICS, &status->seconds_since_line, err));
+    TRY(read_metrics(timing, folder, RUN_TIMINGS, &age_of_timing, err));
     TRY(summarise_checkpoints(&status->checkpoints, folder, err));
     status->seconds_since_line = fmin(status->seconds_since_line, age_of_timing); // NaN is no age
     summarise_metrics(status);

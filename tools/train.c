@@ -6,6 +6,8 @@
 #include "data/coco_image.h"
 #include "tools/command.h"
 #include "tools/interrupt.h"
+#include "tools/machine.h"
+#include "tools/readable.h"
 #include "tools/train_banner.h"
 #include "tools/train_evaluate.h"
 #include "train/initialise.h"
@@ -74,23 +76,35 @@ static void warn_about_norms(const struct session *s) {
             "weights, or set backbone.norm to gn");
 }
 
+static void report_initialised(const struct session *s, const struct initialised *result) {
+    const struct log *log = &s->invocation->log;
+    const char *path = s->options->init;
+    log_message(log, LOG_INFO, "%s: %lld parameters taken", path, (long long)result->taken);
+    if (result->predictors.count > 0)
+        log_message(log, LOG_WARNING, "%s has other classes; these start afresh: %s", path,
+                    result->predictors.text);
+    if (result->gates.count > 0)
+        log_message(log, LOG_INFO, "%s has no gates; these start as the identity: %s", path,
+                    result->gates.text);
+    if (result->fresh[0]) log_message(log, LOG_INFO, "these start afresh: %s", result->fresh);
+    if (result->untrained[0])
+        log_message(log, LOG_INFO, "%s has these as they are drawn, untrained: %s", path,
+                    result->untrained);
+    if (result->other_conventions)
+        log_message(log, LOG_WARNING,
+                    "%s was trained with other conventions: boxes start a little off", path);
+}
+
 static enum status initialise(struct session *s, struct error *err) {
+    const struct init_options options = {s->options->init, s->options->init_classes,
+                                         s->options->init_parts};
     struct initialised result;
     if (!s->options->init) {
         warn_about_norms(s);
         return STATUS_OK;
     }
-    TRY(initialise_from_file(&result, &s->detector.model, s->options->init, err));
-    if (!leads(s)) return STATUS_OK;
-    const struct log *log = &s->invocation->log;
-    log_message(log, LOG_INFO, "%s: %lld parameters taken", s->options->init,
-                (long long)result.taken);
-    if (result.predictors.count > 0)
-        log_message(log, LOG_WARNING, "%s has other classes; these start afresh: %s",
-                    s->options->init, result.predictors.text);
-    if (result.gates.count > 0)
-        log_message(log, LOG_INFO, "%s has no gates; these start as the identity: %s",
-                    s->options->init, result.gates.text);
+    TRY(initialise_from_file(&result, &s->detector.model, &options, err));
+    if (leads(s)) report_initialised(s, &result);
     return STATUS_OK;
 }
 
@@ -177,8 +191,31 @@ static enum status open_run(struct session *s, struct error *err) {
                              model->config.schedule.iterations, err);
 }
 
-static void show_plan(struct session *s) {
-    const struct train_plan plan = {
+static enum status count_memory(struct session *s, struct training_memory *memory,
+                                struct error *err) {
+    struct detector_model *model = &s->detector.model;
+    struct machine machine;
+    char texts[2][READABLE_BYTES];
+    const struct loader_options loader = {
+        .dataset = &s->train,
+        .model = &model->network,
+        .augments = true,
+        .num_threads = (int)s->options->loader_threads,
+        .num_groups = (int)s->options->loader_threads + LOADER_SPARE_GROUPS,
+    };
+    TRY(training_memory_count(memory, model, &loader, err));
+    machine_look(&machine);
+    int64_t needed = memory->total - memory->held;
+    if (machine.available_bytes > 0 && needed > machine.available_bytes)
+        log_message(&s->invocation->log, LOG_WARNING,
+                    "training takes about %s more in each process, and %s of memory are free",
+                    readable_bytes(needed, texts[0]),
+                    readable_bytes(machine.available_bytes, texts[1]));
+    return STATUS_OK;
+}
+
+static enum status show_plan(struct session *s, struct error *err) {
+    struct train_plan plan = {
         .options = s->options,
         .model = &s->detector.model,
         .train = &s->train,
@@ -187,7 +224,10 @@ static void show_plan(struct session *s) {
         .threads = s->detector.nn->num_threads,
         .configured_batch = s->configured_batch,
     };
-    if (leads(s)) train_banner(&s->report, &plan);
+    if (!leads(s)) return STATUS_OK;
+    TRY(count_memory(s, &plan.memory, err));
+    train_banner(&s->report, &plan);
+    return STATUS_OK;
 }
 
 static void report_to_person(void *context, const struct trainer_report *what) {
@@ -207,7 +247,7 @@ static bool is_interrupted(void *context) {
 
 static enum status open_trainer(struct session *s, char results[PATH_BYTES], struct error *err) {
     const struct train_options *o = s->options;
-    const struct trainer_options options = {
+    struct trainer_options options = {
         .detector = &s->detector,
         .communicator = s->communicator,
         .run = leads(s) ? &s->run : NULL,
@@ -231,13 +271,15 @@ static enum status open_trainer(struct session *s, char results[PATH_BYTES], str
         .is_interrupted = is_interrupted,
         .evaluate = o->val_annotations ? evaluate : NULL,
     };
-    TRY(path_join(results, o->out, "results.json", err));
+    TRY(train_options_max_drops(o, &options.max_drops, err));
+    TRY(path_join(results, o->out, RUN_RESULTS, err));
     s->evaluation = (struct train_evaluate){
         .detection = {.detector = &s->detector,
                       .communicator = s->communicator,
                       .truth = &s->val_set,
                       .classes = &s->val.classes,
                       .image_folder = val_image_folder(o),
+                      .name = "results",
                       .save = results,
                       .log = &s->invocation->log},
         .num_threads = (int)s->invocation->common.threads,
@@ -277,11 +319,10 @@ static enum status train(struct session *s, struct error *err) {
     TRY(prepare(s, err));
     if (s->options->dry_run) {
         s->report = (struct train_report){.out = s->invocation->out, .log = &s->invocation->log};
-        show_plan(s);
-        return STATUS_OK;
+        return show_plan(s, err);
     }
     TRY(open_run(s, err));
-    show_plan(s);
+    TRY(show_plan(s, err));
     TRY(open_trainer(s, results, err));
     if (s->options->resume) TRY(go_on(s, err));
     // Not before it is known that they are those of the run that goes on.
@@ -308,6 +349,9 @@ static void say_end(struct session *s) {
     if (s->end == TRAINER_STOPPED)
         train_report_line(&s->report, "no better score in %lld evaluations: stopped",
                           (long long)state->evals_since_best);
+    if (state->dropped > 0)
+        train_report_line(&s->report, "%lld steps were left out, as they were not finite",
+                          (long long)state->dropped);
     if (!isnan(state->best_score))
         train_report_line(&s->report, "best %.3f at step %lld", state->best_score,
                           (long long)state->best_step);
@@ -340,6 +384,8 @@ static enum status leave(struct session *s, enum status status, struct error *er
 
 static enum status run_train(struct invocation *invocation, struct error *err) {
     const struct train_options *options = invocation->options;
+    int64_t max_drops = 0;
+    TRY(train_options_max_drops(options, &max_drops, err));
     if (options->procs > 1 && !communicator_is_launched()) {
         int code = 0;
         TRY(launch((int)options->procs, invocation->argv, &code, err));

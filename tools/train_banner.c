@@ -47,13 +47,23 @@ static void show_model(struct train_report *report, const struct train_plan *pla
     const struct parameters *p = &plan->model->network.parameters;
     char all[READABLE_BYTES];
     char trained[READABLE_BYTES];
-    char memory[READABLE_BYTES];
-    // Values, gradients and momentum.
-    int64_t bytes = (p->num_floats + 2 * p->num_trainable_floats) * (int64_t)sizeof(float);
-    train_report_line(
-        report, "model  %s: %s parameters, %s trained; with gradients and momentum %s",
-        plan->options->config, readable_count(mask_rcnn_num_parameters(&plan->model->network), all),
-        readable_count(num_trained(p), trained), readable_bytes(bytes, memory));
+    train_report_line(report, "model  %s: %s parameters, %s trained", plan->options->config,
+                      readable_count(mask_rcnn_num_parameters(&plan->model->network), all),
+                      readable_count(num_trained(p), trained));
+}
+
+static void show_memory(struct train_report *report, const struct train_plan *plan) {
+    const struct training_memory *m = &plan->memory;
+    char texts[4][READABLE_BYTES];
+    train_report_line(report,
+                      "memory about %s%s: parameters, gradients and momentum %s, a group of %lld "
+                      "images padded to "
+                      "%d x %d %s, images ahead of need %s",
+                      readable_bytes(m->total, texts[0]), plan->procs > 1 ? " in each process" : "",
+                      readable_bytes(m->parameters, texts[1]),
+                      (long long)plan->model->config.schedule.group, (int)m->padded.width,
+                      (int)m->padded.height, readable_bytes(m->step, texts[2]),
+                      readable_bytes(m->loader, texts[3]));
 }
 
 static void show_schedule(struct train_report *report, const struct train_plan *plan) {
@@ -109,6 +119,7 @@ void train_banner(struct train_report *report, const struct train_plan *plan) {
     show_classes(report, plan);
     if (plan->val) show_dataset(report, "val  ", plan->val);
     show_model(report, plan);
+    show_memory(report, plan);
     show_options(report, plan);
     show_schedule(report, plan);
 }

@@ -5,6 +5,7 @@
 #include "tools/train_options.h"
 #include "tools/train_report.h"
 #include "train/dataset.h"
+#include "train/memory.h"
 
 struct train_plan {
     const struct train_options *options;
@@ -12,6 +13,7 @@ struct train_plan {
     const struct dataset *train, *val; // val may be NULL
     int procs, threads;
     int64_t configured_batch; // before --batch
+    struct training_memory memory;
 };
 
 void train_banner(struct train_report *report, const struct train_plan *plan);

@@ -46,8 +46,7 @@ enum status train_evaluate(void *context, struct metrics_eval *scores, struct er
     struct coco_set results;
     struct progress progress;
     bool leads = communicator_rank(e->detection.communicator) == 0;
-    int64_t size = communicator_size(e->detection.communicator);
-    progress_start(&progress, e->log, (e->detection.truth->num_images + size - 1) / size);
+    progress_start(&progress, e->log, detect_set_share(&e->detection));
     e->detection.progress = leads ? &progress : NULL;
     TRY(detect_set_run(&e->detection, &results, err));
     communicator_allow(e->detection.communicator, SCORE_SECONDS);

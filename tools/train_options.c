@@ -1,5 +1,11 @@
 #include "tools/train_options.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const INIT_CLASSES[] = {"same", "by-position", "fresh", NULL};
+static const char *const INIT_PARTS[] = {"all", "backbone", NULL};
+
 #define FIELD(member) OPTION_FIELD(struct train_options, member)
 
 const struct option TRAIN_OPTIONS[] = {
@@ -51,7 +57,18 @@ const struct option TRAIN_OPTIONS[] = {
      FIELD(init),
      .metavar = "FILE",
      .group = "Training",
-     .help = "model file to start from; predictors of other classes start afresh"},
+     .help = "model file to start from; layers for another number of classes start afresh"},
+    {.name = "init-classes",
+     FIELD(init_classes),
+     .choices = INIT_CLASSES,
+     .default_text = "same",
+     .help = "for as many classes: they must have the same names, or are taken by-position, or "
+             "their layers start fresh"},
+    {.name = "init-parts",
+     FIELD(init_parts),
+     .choices = INIT_PARTS,
+     .default_text = "all",
+     .help = "what to take from that file: all, or the backbone alone"},
     {.name = "batch",
      FIELD(batch),
      OPTION_BETWEEN(0, 1 << 16),
@@ -75,6 +92,12 @@ const struct option TRAIN_OPTIONS[] = {
      FIELD(max_hours),
      OPTION_AT_LEAST(0),
      .help = "end after this time with a checkpoint to resume from; 0: no limit"},
+    {.name = "on-nan",
+     FIELD(on_nan),
+     .metavar = "stop|skip:N",
+     .default_text = "stop",
+     .help = "what to do about a step whose losses or gradients are not finite: end, or leave it "
+             "out, at most N in a row"},
 
     {.name = "log-every",
      FIELD(log_every),
@@ -103,3 +126,18 @@ const struct option TRAIN_OPTIONS[] = {
      .help = "checkpoints of multiples of so many steps stay for ever; 0: none"},
     {0},
 };
+
+enum status train_options_max_drops(const struct train_options *options, int64_t *max_drops,
+                                    struct error *err) {
+    enum { MOST = 1000000 };
+    const char *text = options->on_nan;
+    char *end = NULL;
+    *max_drops = 0;
+    if (strcmp(text, "stop") == 0) return STATUS_OK;
+    if (strncmp(text, "skip:", 5) == 0 && text[5] >= '0' && text[5] <= '9')
+        *max_drops = strtoll(text + 5, &end, 10);
+    if (end && *end == '\0' && *max_drops >= 1 && *max_drops <= MOST) return STATUS_OK;
+    return error_set(err, STATUS_USAGE,
+                     "--on-nan: expected stop or skip:N with N from 1 to %d, found \"%s\"", MOST,
+                     text);
+}

@@ -2,11 +2,14 @@
 #pragma once
 
 #include "base/option.h"
+#include "train/initialise.h"
 
 struct train_options {
     const char *config;
     struct option_texts overrides;
     const char *init;
+    enum init_classes init_classes;
+    enum init_parts init_parts;
     const char *annotations, *image_folder;
     const char *val_annotations, *val_image_folder;
     const char *out;
@@ -19,7 +22,12 @@ struct train_options {
     int64_t keep, keep_every;
     int64_t patience;
     double max_hours;
+    const char *on_nan;
     bool dry_run;
 };
 
 extern const struct option TRAIN_OPTIONS[];
+
+// What --on-nan says: how many steps in a row may be left out.
+MUST_CHECK enum status train_options_max_drops(const struct train_options *options,
+                                               int64_t *max_drops, struct error *err);

@@ -22,7 +22,7 @@ enum status train_report_open(struct train_report *report, struct output *out,
         .is_terminal = log->level >= LOG_INFO && isatty(log->descriptor) == 1,
         .steps = steps,
     };
-    TRY(path_join(path, folder, "log.txt", err));
+    TRY(path_join(path, folder, RUN_LOG, err));
     TRY(append_file_open(&report->file, path, false, err));
     report->has_file = true;
     return STATUS_OK;

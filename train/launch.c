@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,9 @@ static int wait_for_end(pid_t child, const sigset_t *signals) {
         int status = 0;
         if (waitpid(child, &status, WNOHANG) == child) {
             int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-            return asked > 0 && (code == 0 || WIFSIGNALED(status)) ? 128 + asked : code;
+            // Who is asked to stop either saves and ends well, or gives up.
+            bool stopped = code == 0 || code == 128 + SIGINT || WIFSIGNALED(status);
+            return asked > 0 && stopped ? 128 + asked : code;
         }
         int signal = sigwaitinfo(signals, NULL);
         if (signal <= 0 || signal == SIGCHLD) continue;

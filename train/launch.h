@@ -10,8 +10,9 @@
 // launch again.
 //
 // SIGINT, SIGTERM and SIGHUP, which mpirun would turn into a quick end, reach the processes as
-// SIGUSR1 the first time: finish what you are at, and save. *exit_code is then 128 and the signal's
-// number if all ended well. A second signal ends them. If this process is killed, so are they.
+// SIGUSR1 the first time: finish what you are at, and save, or give up. *exit_code is then 128 and
+// the signal's number if all ended well or with 128 + SIGINT. A second signal ends them. If this
+// process is killed, so are they.
 //
 // The caller must not have started threads. STATUS_UNSUPPORTED if there is no mpirun.
 MUST_CHECK enum status launch(int procs, char *const *argv, int *exit_code, struct error *err);

@@ -216,16 +216,18 @@ void loader_release(struct loader *loader, const struct group *group) {
 
 // ---- Life ----
 
-// How many floats the largest possible group takes.
-static int64_t largest_group(const struct loader_options *options) {
-    const struct model_config *config = options->model->config;
-    const struct option_ints *sides = &config->augment.short_sides;
-    int64_t most = 0;
+static int64_t area_of(struct extent extent) {
+    return (int64_t)extent.height * extent.width;
+}
+
+// The padded size of the largest possible group.
+static struct extent largest_group(const struct loader_options *options) {
+    const struct option_ints *sides = &options->model->config->augment.short_sides;
     struct extent largest[2] = {{0, 0}, {0, 0}}; // landscape, portrait; together without order
     for (int64_t i = 0; i < options->dataset->num_images; i++) {
         const struct coco_image *record = options->dataset->images[i].record;
         struct extent *kind = &largest[options->augments && record->width < record->height];
-        struct augmentation augmentation = augmentation_none(config);
+        struct augmentation augmentation = augmentation_none(options->model->config);
         for (int64_t j = 0; j == 0 || (options->augments && j < sides->count); j++) {
             if (options->augments && sides->count > 0) augmentation.short_side = sides->items[j];
             struct view view =
@@ -234,11 +236,31 @@ static int64_t largest_group(const struct loader_options *options) {
             *kind = preprocess_padded(both, 2);
         }
     }
-    for (int i = 0; i < 2; i++) {
-        int64_t floats = config->schedule.group * largest[i].height * largest[i].width * 3;
-        if (floats > most) most = floats;
+    return area_of(largest[0]) >= area_of(largest[1]) ? largest[0] : largest[1];
+}
+
+static int64_t floats_of_group(const struct loader_options *options, struct extent padded) {
+    return options->model->config->schedule.group * area_of(padded) * 3;
+}
+
+struct loader_need loader_need_of(const struct loader_options *options) {
+    struct loader_need need = {.padded = largest_group(options)};
+    int64_t pixels = 0; // of the largest image
+    for (int64_t i = 0; i < options->dataset->num_images; i++) {
+        const struct coco_image *record = options->dataset->images[i].record;
+        int64_t area = (int64_t)record->width * record->height;
+        if (area > pixels) pixels = area;
     }
-    return most;
+    // An image as it was read, and resized: as bytes or as floats.
+    bool bytes = options->model->rules->resizes_bytes;
+    int64_t on_its_way =
+        3 * (bytes ? pixels + area_of(need.padded)
+                   : pixels + (pixels + area_of(need.padded)) * (int64_t)sizeof(float));
+    int64_t num_workers = options->num_threads > 0 ? options->num_threads : 1;
+    int64_t group = floats_of_group(options, need.padded) * (int64_t)sizeof(float);
+    need.bytes = options->num_groups * (group + TRUTHS_BLOCK_BYTES) +
+                 num_workers * (on_its_way + SCRATCH_BLOCK_BYTES);
+    return need;
 }
 
 static enum status make_slot(struct loader *loader, struct slot *slot, struct error *err) {
@@ -262,7 +284,7 @@ static enum status make_parts(struct loader *loader, struct error *err) {
     const struct loader_options *options = &loader->options;
     struct arena *arena = &loader->arena;
     int num_threads = options->num_threads;
-    loader->plane_floats = largest_group(options);
+    loader->plane_floats = floats_of_group(options, largest_group(options));
     TRY(sampler_init(&loader->sampler, options->dataset, options->model->config, options->augments,
                      options->seed, arena, err));
     loader->slots = arena_alloc_zero(arena, options->num_groups, sizeof *loader->slots);

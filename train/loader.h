@@ -32,6 +32,10 @@ struct group {
     double seconds_waited;            // how long loader_next took
 };
 
+// Groups that a training's loader holds beside one for each thread: one that is lent, one that is
+// ready.
+enum { LOADER_SPARE_GROUPS = 2 };
+
 // dataset, model and image_folder are borrowed for the loader's life.
 struct loader_options {
     const struct dataset *dataset;
@@ -44,6 +48,14 @@ struct loader_options {
     int num_threads; // 0: groups are made in loader_next
     int num_groups;  // that may be there at once, lent ones included; at least 1
 };
+
+// What a loader will need.
+struct loader_need {
+    struct extent padded; // of the largest group
+    int64_t bytes;        // of groups and of images on their way, without polygons and masks
+};
+
+struct loader_need loader_need_of(const struct loader_options *options);
 
 struct loader;
 

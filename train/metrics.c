@@ -6,15 +6,15 @@
 
 #include "base/array.h"
 #include "base/check.h"
-#include "train/fields.h"
+#include "train/metrics_internal.h"
 
 enum { VERSION = 1 };
 
 enum kind { TRAIN, EVAL, TIMING, NUM_KINDS };
 
-static const char *const KIND_NAMES[NUM_KINDS] = {"train", "eval", "timing"};
+static const char *const KIND_NAMES[NUM_KINDS] = {METRICS_TRAIN, METRICS_EVAL, "timing"};
 
-static const struct field TRAIN_FIELDS[] = {
+const struct field METRICS_TRAIN_FIELDS[] = {
     {"step", FIELD(struct metrics_train, step)},
     {"loss", FIELD(struct metrics_train, loss)},
     {"rpn_class", FIELD(struct metrics_train, rpn_class)},
@@ -27,7 +27,7 @@ static const struct field TRAIN_FIELDS[] = {
     {0},
 };
 
-static const struct field EVAL_FIELDS[] = {
+const struct field METRICS_EVAL_FIELDS[] = {
     {"step", FIELD(struct metrics_eval, step)},
     {"box_ap", FIELD(struct metrics_eval, box_ap)},
     {"box_ap50", FIELD(struct metrics_eval, box_ap50)},
@@ -48,8 +48,8 @@ static const struct field TIMING_FIELDS[] = {
     {0},
 };
 
-static const struct field *const KIND_FIELDS[NUM_KINDS] = {TRAIN_FIELDS, EVAL_FIELDS,
-                                                           TIMING_FIELDS};
+static const struct field *const KIND_FIELDS[NUM_KINDS] = {METRICS_TRAIN_FIELDS,
+                                                           METRICS_EVAL_FIELDS, TIMING_FIELDS};
 
 // ---- Collecting ----
 
@@ -65,7 +65,6 @@ void metrics_add(struct metrics_sums *sums, const struct losses *losses, double 
 
 struct metrics_train metrics_mean(const struct metrics_sums *sums, int64_t step,
                                   double learning_rate) {
-    CHECK(sums->steps > 0);
     double steps = (double)sums->steps;
     double loss = sums->rpn_class + sums->rpn_box + sums->classes + sums->box + sums->mask;
     return (struct metrics_train){

@@ -61,7 +61,7 @@ struct metrics_sums {
 
 void metrics_add(struct metrics_sums *sums, const struct losses *losses, double gradient_norm);
 
-// The line about at least one step. The caller zeroes the sums.
+// The line about these steps; without any, its means are NaN. The caller zeroes the sums.
 struct metrics_train metrics_mean(const struct metrics_sums *sums, int64_t step,
                                   double learning_rate);
 

@@ -16,6 +16,15 @@
 #include "train/folder.h"
 #include "train/run_record.h"
 
+// What else a run leaves in its folder.
+#define RUN_CHECKPOINTS "checkpoints"   // train/checkpoint.h
+#define RUN_METRICS     "metrics.jsonl" // train/metrics.h
+#define RUN_TIMINGS     "timing.jsonl"
+#define RUN_TABLE       "metrics.csv"  // train/metrics_csv.h
+#define RUN_RESULTS     "results.json" // of the newest evaluation
+#define RUN_LOG         "log.txt"
+#define RUN_PLOTS       "plots"
+
 enum { RUN_TIME_BYTES = 24 }; // "2026-03-01T09:00:00Z" and more
 
 // ---- Writing ----

@@ -13,6 +13,7 @@ double schedule_learning_rate(const struct model_config *config, int64_t step);
 // The linear rule (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.1): a batch of
 // another size takes a learning rate in proportion, and as many steps as show the same number of
 // images; the warm-up keeps its steps. The largest group that divides the batch and is not larger
-// than before is kept. The new drops are in arena.
+// than before is kept. The new drops are in arena. So large a batch that drops fall on one step is
+// STATUS_USAGE, and config is as before.
 MUST_CHECK enum status schedule_rescale(struct model_config *config, int64_t batch,
                                         struct arena *arena, struct error *err);

@@ -36,6 +36,7 @@ struct step {
     float *unsent; // gradients from here on are being summed already
     bool in_last_group;
     struct image_names images; // so far
+    struct error reason;       // why the step is to be dropped, as far as this process knows
 };
 
 static void add_images(struct image_names *names, const struct group *group) {
@@ -138,6 +139,13 @@ enum status step_next_group(const struct stepper *stepper, struct loader *loader
     return loader_next(loader, group, err);
 }
 
+// All processes must make the same sums: where a step may be dropped, it goes on to its end.
+static enum status tolerate(struct step *s, enum status status, const struct error *err) {
+    if (status == STATUS_OK || !s->stepper->drops) return status;
+    if (s->reason.code == STATUS_OK) s->reason = *err;
+    return STATUS_OK;
+}
+
 static enum status learn_from_group(struct step *s, bool is_last, struct step_result *result,
                                     struct error *err) {
     const struct stepper *t = s->stepper;
@@ -148,7 +156,7 @@ static enum status learn_from_group(struct step *s, bool is_last, struct step_re
     add_images(&s->images, group);
     double weight = 1 / (double)step_num_groups(&t->model->config);
     enum status status = forward(t, group, weight, &losses, err);
-    if (status == STATUS_OK) status = check_losses(s, group, &losses, err);
+    if (status == STATUS_OK) status = tolerate(s, check_losses(s, group, &losses, err), err);
     if (status == STATUS_OK) status = backward(s, is_last, err);
     loader_release(t->loader, group);
     communicator_tick(t->communicator);
@@ -182,6 +190,25 @@ static enum status check_gradients(const struct step *s, const struct step_resul
                                                         : "");
 }
 
+// The first process tells what the first one that knows something knows.
+static enum status drop(struct step *s, struct step_result *result, struct error *err) {
+    struct communicator *communicator = s->stepper->communicator;
+    struct communicator_part *parts = NULL;
+    struct arena arena;
+    arena_init(&arena, 1 << 14, 0);
+    enum status status =
+        communicator_gather(communicator, &s->reason, sizeof s->reason, &arena, &parts, err);
+    for (int rank = 0; parts && status == STATUS_OK && rank < communicator_size(communicator);
+         rank++) {
+        const struct error *reason = parts[rank].bytes;
+        if (result->reason.code == STATUS_OK) result->reason = *reason;
+    }
+    arena_destroy(&arena);
+    parameters_clear_gradients(&s->stepper->model->network.parameters);
+    result->dropped = true;
+    return status;
+}
+
 enum status step_run(const struct stepper *stepper, int64_t step, struct step_result *result,
                      struct error *err) {
     const struct model_config *config = &stepper->model->config;
@@ -197,7 +224,10 @@ enum status step_run(const struct stepper *stepper, int64_t step, struct step_re
         TRY(learn_from_group(&s, k + size >= end, result, err));
     TRY(sum_over_processes(&s, result, err));
     result->gradient_norm = solver_gradient_norm(stepper->solver);
-    TRY(check_gradients(&s, result, err));
+    TRY(tolerate(&s, check_gradients(&s, result, err), err));
+    // The sums are the same on all processes, the reasons are not.
+    if (!isfinite(result->gradient_norm) || !isfinite(losses_total(&result->losses)))
+        return drop(&s, result, err);
     solver_step(stepper->nn, stepper->solver, result->learning_rate, result->gradient_norm);
     return nn_status(stepper->nn, err);
 }

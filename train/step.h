@@ -17,6 +17,7 @@ struct stepper {
     struct loader *loader; // of this process's groups, from the step's first one on
     struct communicator *communicator;
     uint64_t seed;
+    bool drops; // a step whose numbers are not finite, which is an error otherwise
 };
 
 struct step_result {
@@ -24,6 +25,8 @@ struct step_result {
     double gradient_norm;
     double learning_rate;
     double data_seconds; // waited for images
+    bool dropped;        // the losses and the norm then mean nothing
+    struct error reason; // on rank 0: what was not finite, and in which images
 };
 
 double losses_total(const struct losses *losses);
@@ -38,8 +41,9 @@ int64_t step_first_group(const struct model_config *config, int64_t step, int ra
 MUST_CHECK enum status step_next_group(const struct stepper *stepper, struct loader *loader,
                                        const struct group **group, struct error *err);
 
-// Trains one step, counted from 0. A loss or gradient that is not finite is STATUS_DATA, says where
-// and in which images, and changes no parameter.
+// Trains one step, counted from 0. A loss or gradient that is not finite changes neither parameters
+// nor momentum. It is STATUS_DATA and says where and in which images, unless such steps are
+// dropped: then all processes drop it together.
 MUST_CHECK enum status step_run(const struct stepper *stepper, int64_t step,
                                 struct step_result *result, struct error *err);
 

@@ -7,10 +7,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-
-static const char *const CHECKPOINTS = "checkpoints";
-static const char *const METRICS = "metrics.jsonl";
-static const char *const TIMINGS = "timing.jsonl";
+#include "train/metrics_csv.h"
 
 // So long a slow disk may take for a checkpoint.
 static const double SAVE_SECONDS = 600;
@@ -54,7 +51,7 @@ static enum status open_loader(struct trainer *t, struct error *err) {
         .first = step_first_group(config_of(t), t->state.step, rank, size),
         .stride = size,
         .num_threads = o->num_loader_threads,
-        .num_groups = o->num_loader_threads + 2,
+        .num_groups = o->num_loader_threads + LOADER_SPARE_GROUPS,
     };
     loader_destroy(t->loader);
     t->loader = NULL;
@@ -63,13 +60,25 @@ static enum status open_loader(struct trainer *t, struct error *err) {
     return STATUS_OK;
 }
 
+// The table follows what the metrics still have.
+static enum status open_table(struct trainer *t, const char *metrics_path, struct error *err) {
+    char path[PATH_BYTES];
+    struct metrics lines;
+    TRY(path_join(path, t->options.folder, RUN_TABLE, err));
+    TRY(metrics_read(&lines, metrics_path, err));
+    enum status status = metrics_csv_open(&t->table, path, &lines, err);
+    metrics_free(&lines);
+    return status;
+}
+
 static enum status open_files(struct trainer *t, struct error *err) {
     char path[PATH_BYTES];
     int64_t step = t->state.step;
-    TRY(path_join(path, t->options.folder, METRICS, err));
-    TRY(metrics_file_open(&t->metrics, path, step > 0 ? step : -1, err));
-    TRY(path_join(path, t->options.folder, TIMINGS, err));
+    TRY(path_join(path, t->options.folder, RUN_TIMINGS, err));
     TRY(metrics_file_open(&t->timings, path, step > 0 ? step : -1, err));
+    TRY(path_join(path, t->options.folder, RUN_METRICS, err));
+    TRY(metrics_file_open(&t->metrics, path, step > 0 ? step : -1, err));
+    TRY(open_table(t, path, err));
     return event_file_open(&t->events, t->options.folder, t->options.run->host, (double)time(NULL),
                            step > 0 || t->options.run->record.resumed ? step + 1 : 0, err);
 }
@@ -88,8 +97,9 @@ enum status trainer_open(struct trainer *t, const struct trainer_options *option
         .solver = &t->solver,
         .communicator = options->communicator,
         .seed = options->seed,
+        .drops = options->max_drops > 0,
     };
-    TRY(path_join(t->checkpoints, options->folder, CHECKPOINTS, err));
+    TRY(path_join(t->checkpoints, options->folder, RUN_CHECKPOINTS, err));
     return writes(t) ? checkpoint_folder_open(t->checkpoints, err) : STATUS_OK;
 }
 
@@ -110,6 +120,7 @@ void trainer_close(struct trainer *t) {
     loader_destroy(t->loader);
     metrics_file_close(&t->metrics);
     metrics_file_close(&t->timings);
+    append_file_close(&t->table);
     event_file_close(&t->events);
     *t = (struct trainer){0};
 }
@@ -169,6 +180,7 @@ static enum status write_line(struct trainer *t, double learning_rate, struct er
     start_line(t);
     if (!writes(t)) return STATUS_OK;
     TRY(survive_full_disk(t, metrics_write_train(&t->metrics, &line, err), err));
+    TRY(survive_full_disk(t, metrics_csv_write_train(&t->table, &line, err), err));
     TRY(survive_full_disk(t, metrics_write_timing(&t->timings, &timing, err), err));
     write_train_events(t, &line, &timing);
     TRY(survive_full_disk(t, run_folder_progress(t->options.run, t->state.step, err), err));
@@ -213,7 +225,7 @@ static enum status compute_val_loss(struct trainer *t, double *loss, struct erro
         .first = communicator_rank(o->communicator),
         .stride = communicator_size(o->communicator),
         .num_threads = o->num_loader_threads,
-        .num_groups = o->num_loader_threads + 2,
+        .num_groups = o->num_loader_threads + LOADER_SPARE_GROUPS,
     };
     struct val_sums sums = {0};
     struct loader *loader = NULL;
@@ -249,6 +261,7 @@ static enum status write_eval(struct trainer *t, const struct metrics_eval *eval
     };
     if (!writes(t)) return STATUS_OK;
     TRY(survive_full_disk(t, metrics_write_eval(&t->metrics, eval, err), err));
+    TRY(survive_full_disk(t, metrics_csv_write_eval(&t->table, eval, err), err));
     write_events(t, scalars, sizeof scalars / sizeof *scalars);
     report(t,
            &(struct trainer_report){.eval = eval, .is_best = t->state.best_step == t->state.step});
@@ -327,6 +340,25 @@ static enum status conclude_step(struct trainer *t, enum trainer_end *end, bool 
     return STATUS_OK;
 }
 
+// A step that is left out counts as one, and its images were shown.
+static enum status count_drop(struct trainer *t, const struct step_result *result,
+                              struct error *err) {
+    struct training_state *state = &t->state;
+    struct error message;
+    state->dropped_in_a_row = result->dropped ? state->dropped_in_a_row + 1 : 0;
+    state->dropped += result->dropped;
+    if (!result->dropped) return STATUS_OK;
+    if (state->dropped_in_a_row > t->options.max_drops)
+        return error_set(err, STATUS_DATA, "%s; %lld in a row were left out before it",
+                         writes(t) ? result->reason.message : "not finite",
+                         (long long)t->options.max_drops);
+    error_set(&message, STATUS_DATA, "%s; the step is left out (%lld in a row, %lld in all)",
+              result->reason.message, (long long)state->dropped_in_a_row,
+              (long long)state->dropped);
+    warn(t, &message);
+    return STATUS_OK;
+}
+
 static enum status take_step(struct trainer *t, enum trainer_end *end, bool *done,
                              struct error *err) {
     struct step_result result;
@@ -336,7 +368,8 @@ static enum status take_step(struct trainer *t, enum trainer_end *end, bool *don
     t->state.eval_is_pending =
         t->hooks.evaluate && (is_last || is_due(step, t->options.eval_every));
     report(t, &(struct trainer_report){.step = step});
-    metrics_add(&t->state.sums, &result.losses, result.gradient_norm);
+    TRY(count_drop(t, &result, err));
+    if (!result.dropped) metrics_add(&t->state.sums, &result.losses, result.gradient_norm);
     t->line_steps++;
     t->data_seconds += result.data_seconds;
     if (is_last || is_due(step, t->options.log_every))

@@ -54,6 +54,7 @@ struct trainer_options {
     struct checkpoint_rules keep;
     int64_t patience;   // evaluations without a better score that end the run; 0: any number
     double max_seconds; // of training; 0: no limit
+    int64_t max_drops;  // steps in a row that are left out if not finite; 0: they are an error
 };
 
 enum trainer_end {
@@ -72,6 +73,7 @@ struct trainer {
     struct training_state state;
     char checkpoints[PATH_BYTES];
     struct metrics_file metrics, timings; // open on rank 0
+    struct append_file table;             // metrics once more
     struct event_file events;
     double start;      // of this process's training
     double line_start; // of the steps since the last line

@@ -18,6 +18,8 @@ static const struct field STATE_FIELDS[] = {
     {"best_step", FIELD(struct training_state, best_step)},
     {"evals_since_best", FIELD(struct training_state, evals_since_best)},
     {"eval_is_pending", FIELD(struct training_state, eval_is_pending)},
+    {"dropped", FIELD(struct training_state, dropped)},
+    {"dropped_in_a_row", FIELD(struct training_state, dropped_in_a_row)},
     {0},
 };
 

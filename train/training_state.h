@@ -2,8 +2,8 @@
 // from. As JSON:
 //
 //     {"v": 1, "step": 1200, "seed": 1, "batch": 16, "group": 2, "best_score": 0.371,
-//      "best_step": 1000, "evals_since_best": 1, "eval_is_pending": 0,
-//      "sums": {"steps": 5, "rpn_class": ..}}
+//      "best_step": 1000, "evals_since_best": 1, "eval_is_pending": 0, "dropped": 0,
+//      "dropped_in_a_row": 0, "sums": {"steps": 5, "rpn_class": ..}}
 #pragma once
 
 #include "train/metrics.h"
@@ -16,6 +16,8 @@ struct training_state {
     int64_t best_step; // whose score that is
     int64_t evals_since_best;
     int64_t eval_is_pending;  // 1 if this step is to be evaluated and is not yet
+    int64_t dropped;          // steps that were left out, since their numbers were not finite
+    int64_t dropped_in_a_row; // up to the last step
     struct metrics_sums sums; // since the last line of metrics
 };
 

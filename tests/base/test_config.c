@@ -256,6 +256,13 @@ static void overrides(void) {
     EXPECT_TEXT(fields.name, "a=b");
     EXPECT_OK(config_override(&options, "train.milestones=1:3:1", &err), &err);
     EXPECT_INT(fields.milestones.count, 3);
+    EXPECT_OK(config_override(&options, "train.milestones=", &err), &err);
+    EXPECT_INT(fields.milestones.count, 0);
+    EXPECT_OK(config_override(&options, "train.milestones=5", &err), &err);
+    EXPECT_INT(fields.milestones.count, 1);
+    EXPECT_STATUS(config_override(&options, "model.depth=", &err), STATUS_USAGE, &err);
+    EXPECT_TEXT(err.message, "model.depth: \"\" is not one of 50, 101, 152");
+    EXPECT_STATUS(config_override(&options, "nothing=", &err), STATUS_USAGE, &err);
     EXPECT_STATUS(config_override(&options, "name", &err), STATUS_USAGE, &err);
     EXPECT_TEXT(err.message, "\"name\" is not NAME=VALUE");
     EXPECT_STATUS(config_override(&options, "=5", &err), STATUS_USAGE, &err);

@@ -1,5 +1,6 @@
 #include "base/file_view.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -120,6 +121,64 @@ static void drop(void) {
     file_view_close(&view);
 }
 
+static void overwrite(const char *path, const char *text) {
+    FILE *file = fopen(path, "r+");
+    REQUIRE(file);
+    fputs(text, file);
+    EXPECT_INT(fclose(file), 0);
+}
+
+static void changed(void) {
+    struct file_view view;
+    struct file_view none = {0};
+    struct error err = {0};
+    const char *path = scratch_path("old");
+    EXPECT(!file_view_changed(&none));
+    EXPECT_OK(output_save(path, "12345", 5, &err), &err);
+    // So that the next writing has another time.
+    const struct timespec long_ago[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    REQUIRE(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+    EXPECT_OK(file_view_open(&view, path, 0, &err), &err);
+    EXPECT(!file_view_changed(&view));
+    // Another file of the same name.
+    EXPECT_OK(output_save(path, "1", 1, &err), &err);
+    EXPECT(!file_view_changed(&view));
+    EXPECT(memcmp(view.data, "12345", 5) == 0);
+    file_view_close(&view);
+
+    EXPECT_OK(output_save(path, "12345", 5, &err), &err);
+    REQUIRE(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+    EXPECT_OK(file_view_open(&view, path, 0, &err), &err);
+    overwrite(path, "123");
+    EXPECT(file_view_changed(&view));
+    file_view_close(&view);
+    REQUIRE(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+    EXPECT_OK(file_view_open(&view, path, 0, &err), &err);
+    overwrite(path, "1234567");
+    REQUIRE(utimensat(AT_FDCWD, path, long_ago, 0) == 0);
+    EXPECT(file_view_changed(&view));
+    file_view_close(&view);
+}
+
+// A view holds a descriptor and gives it back.
+static void descriptors(void) {
+    struct error err = {0};
+    struct file_view view;
+    EXPECT_OK(output_save(scratch_path("full"), "1", 1, &err), &err);
+    EXPECT_OK(output_save(scratch_path("empty"), "", 0, &err), &err);
+    int free_one = dup(0);
+    REQUIRE(free_one >= 0);
+    close(free_one);
+    EXPECT_OK(file_view_open(&view, scratch_path("full"), 0, &err), &err);
+    file_view_close(&view);
+    EXPECT_OK(file_view_open(&view, scratch_path("empty"), 0, &err), &err);
+    file_view_close(&view);
+    EXPECT_STATUS(file_view_open(&view, "/dev/null", 0, &err), STATUS_NO_INPUT, &err);
+    int next = dup(0);
+    EXPECT_INT(next, free_one);
+    close(next);
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
@@ -130,6 +189,8 @@ int main(int argc, char **argv) {
                          {"fifo", fifo},
                          {"unreadable", unreadable},
                          {"drop", drop},
+                         {"changed", changed},
+                         {"descriptors", descriptors},
                          {0},
                      });
 }

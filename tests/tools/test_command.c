@@ -41,7 +41,7 @@ static void expect_all(const struct expectation *cases) {
 static void help(void) {
     expect_all((struct expectation[]){
         {"gctmask --help", 0, "Usage: gctmask COMMAND [OPTION...] [OPERAND...]\n", NULL},
-        {"gctmask -h", 0, "  eval         score detections against annotations\n", NULL},
+        {"gctmask -h", 0, "  eval                 score detections against annotations\n", NULL},
         {"gctmask help", 0, "Commands:\n", NULL},
         {"gctmask eval --help", 0, "Usage: gctmask eval --ann FILE [OPTION...]\n", NULL},
         {"gctmask eval --help", 0, "\n  --iou LIST ", NULL},

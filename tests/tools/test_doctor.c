@@ -8,11 +8,20 @@ static void report(void) {
     EXPECT_TEXT(program_errors, "");
     EXPECT_CONTAINS(program_output, "gctmask         0.1.0\n");
     EXPECT_CONTAINS(program_output, "\noneDNN          ");
+    EXPECT_CONTAINS(program_output, "\nbf16            ");
     EXPECT_CONTAINS(program_output, "\nconvolution     ok ");
     EXPECT_CONTAINS(program_output, "\nimage files     ok ");
     EXPECT_CONTAINS(program_output, "\ndetection       ok ");
     EXPECT_CONTAINS(program_output, "\nidle threads    sleep\n");
     EXPECT(!strstr(program_output, "FAILED"));
+}
+
+// What oneDNN may use can be limited from outside.
+static void without_bf16(void) {
+    EXPECT_INT(run_program("ONEDNN_MAX_CPU_ISA=AVX2 gctmask doctor"), 0);
+    EXPECT_CONTAINS(program_output, "\nbf16            no\n");
+    EXPECT_INT(run_program("ONEDNN_MAX_CPU_ISA=AVX2 gctmask doctor --json"), 0);
+    EXPECT_CONTAINS(program_output, "\"bf16\": false");
 }
 
 static void json(void) {
@@ -37,7 +46,10 @@ static void failure(void) {
 }
 
 int main(int argc, char **argv) {
-    return run_cases(
-        argc, argv,
-        (struct test_case[]){{"report", report}, {"json", json}, {"failure", failure}, {0}});
+    return run_cases(argc, argv,
+                     (struct test_case[]){{"report", report},
+                                          {"without bf16", without_bf16},
+                                          {"json", json},
+                                          {"failure", failure},
+                                          {0}});
 }

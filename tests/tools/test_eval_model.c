@@ -37,6 +37,24 @@ static void same_as_from_a_file(void) {
     EXPECT_CONTAINS(program_output, "box compared with ");
 }
 
+static void precision(void) {
+    begin();
+    EXPECT_INT(run_program(EVAL "m.safetensors --save-results $SCRATCH/r.json --iou box"), 0);
+    EXPECT_INT(run_program("ONEDNN_MAX_CPU_ISA=AVX2 " EVAL "m.safetensors --precision bf16"), 65);
+    EXPECT_CONTAINS(program_errors,
+                    "precision bfloat16: this processor has no instructions for it, "
+                    "expected avx512_bf16 or amx_bf16");
+    EXPECT_INT(run_program("gctmask eval " SET "--results $SCRATCH/r.json --precision bf16"), 64);
+    EXPECT_CONTAINS(program_errors, "--precision is for --weights");
+    if (run_program("gctmask doctor --json | grep -q '\"bf16\": true'") != 0)
+        skip_case("this processor has no instructions for bf16");
+    EXPECT_INT(
+        run_program("cd $SCRATCH; " EVAL
+                    "m.safetensors --precision bfloat16 --save-results rounded.json --iou box && "
+                    "! cmp -s r.json rounded.json"),
+        0);
+}
+
 // Only the images that are asked for are looked at, each once, and their files alone must be there.
 static void some_images(void) {
     begin();
@@ -182,14 +200,15 @@ static void interrupted(void) {
                0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[1024];
-        // The model runs when the temporary file of the results is there.
-        snprintf(line, sizeof line,
-                 "cd $SCRATCH; set -m; '" GCTMASK
-                 "' eval --ann many.json --image-dir in/images --weights "
-                 "m.safetensors --save-results t.json 2>said & for i in $(seq 1000); do "
-                 "ls -A | grep -q 't[.]json' && break; sleep 0.02; done; kill -%s -- -$!; wait $!; "
-                 "code=$?; cat said >&2; exit $code",
-                 cases[i].signal);
+        // The model runs when the classes were looked at.
+        snprintf(
+            line, sizeof line,
+            "cd $SCRATCH; set -m; '" GCTMASK
+            "' eval --ann many.json --image-dir in/images --weights "
+            "m.safetensors --save-results t.json 2>said & for i in $(seq 1000); do "
+            "grep -q 'lacks classes' said && break; sleep 0.02; done; kill -%s -- -$!; wait $!; "
+            "code=$?; cat said >&2; exit $code",
+            cases[i].signal);
         EXPECT_INT(run_program(line), cases[i].code);
         EXPECT_CONTAINS(program_errors, "gctmask: error: eval: interrupted after ");
         EXPECT_CONTAINS(program_errors, " of 20001 images\n");
@@ -201,6 +220,7 @@ static void interrupted(void) {
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"same as from a file", same_as_from_a_file},
+                                          {"precision", precision},
                                           {"some images", some_images},
                                           {"classes", classes},
                                           {"refusals", refusals},

@@ -249,7 +249,7 @@ static void annotate(void) {
                0);
     run_with_all(&(struct job){
         .line = "annotate $SCRATCH/in/images --weights $SCRATCH/s.safetensors --score 0 --overlay "
-                "jpg --out $SCRATCH/found --quiet --threads 1",
+                "jpg --out $SCRATCH/found --force --quiet --threads 1",
         .files = {"found/instances.json", "found/results.json", "found/failures.jsonl"},
         .folders = {"found", "found/overlays"},
         .writes_only = true,

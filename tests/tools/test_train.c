@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "tests/harness.h"
 #include "tests/program.h"
+#include "tests/sanitized.h"
 #include "tests/tools/check_train.h"
 
 #define LATEST "checkpoints/$(cat $SCRATCH/run/checkpoints/latest)"
@@ -59,8 +60,8 @@ static void folder(void) {
                     "cat checkpoints/latest; grep state run.json; grep '\"step\"' run.json"),
         0);
     EXPECT_CONTAINS(program_output,
-                    ".lock\ncheckpoints\nconfig.json\nevents.out.tfevents\nlog.txt\nmetrics.jsonl\n"
-                    "results.json\nrun.json\ntiming.jsonl\n");
+                    ".lock\ncheckpoints\nconfig.json\nevents.out.tfevents\nlog.txt\nmetrics.csv\n"
+                    "metrics.jsonl\nresults.json\nrun.json\ntiming.jsonl\n");
     EXPECT_CONTAINS(program_output, "checkpoints/step-0000004/:\nMANIFEST.json\nmodel.safetensors\n"
                                     "momentum.safetensors\nstate.json\n");
     EXPECT_CONTAINS(program_output, "checkpoints/step-0000006/:\n");
@@ -72,6 +73,8 @@ static void folder(void) {
                                 "{\"v\":1,\"kind\":\"train\",\"step\":4,\n"
                                 "{\"v\":1,\"kind\":\"train\",\"step\":6,\n"
                                 "{\"v\":1,\"kind\":\"eval\",\"step\":6,\"\n");
+    EXPECT_INT(run_program("cut -d, -f1,2 $SCRATCH/run/metrics.csv"), 0);
+    EXPECT_TEXT(program_output, "kind,step\ntrain,2\neval,3\ntrain,4\ntrain,6\neval,6\n");
     // config.json is a configuration that gives the same model.
     EXPECT_INT(
         run_program("cd $SCRATCH; gctmask info run/config.json --size 64x48 >a; gctmask info "
@@ -107,6 +110,27 @@ static void dry_run(void) {
     EXPECT_TEXT(program_errors, "");
 }
 
+// Of the whole process, most of which is the program and its libraries here;
+// tests/train/test_memory looks at what training adds.
+static void memory(void) {
+    if (SANITIZED) skip_case("memory is another under sanitizers");
+    train_set();
+    EXPECT_INT(
+        run_train("$TRAIN --set $SMALL,schedule.iterations=4,input.short_side=192,"
+                  "input.long_side=256,fpn.channels=64,mask.conv_channels=64 --log-every 4 --out "
+                  "$SCRATCH/memory >$SCRATCH/said; sed -n 's/^memory about \\([0-9.]*\\) "
+                  "\\([KMG]i\\)B: .* 2 images padded to 256 x 192 .*/\\1\\2/p' $SCRATCH/said | "
+                  "numfmt --from=iec-i; sed 's/.*memory_bytes\":\\([0-9]*\\).*/\\1/' "
+                  "$SCRATCH/memory/timing.jsonl"),
+        0);
+    char *end = NULL;
+    double foretold = strtod(program_output, &end);
+    double measured = strtod(end, NULL);
+    printf("         %.0f MiB foretold, %.0f taken\n", foretold / 0x1p20, measured / 0x1p20);
+    REQUIRE(measured > 0);
+    EXPECT_NEAR(foretold / measured, 1, 0.25);
+}
+
 static void rescaled(void) {
     train_set();
     EXPECT_INT(run_train("$TRAIN --set $SMALL,schedule.iterations=100 --batch 2 --out "
@@ -125,70 +149,15 @@ static void rescaled(void) {
     EXPECT_CONTAINS(program_output, "\nplan   4 steps of 2 images");
 }
 
-// ---- Where weights come from ----
+// ---- What is refused, and what is worth a word ----
 
-static void initialised(void) {
+static void frozen_norms(void) {
     train_set();
-    EXPECT_INT(run_train("gctmask init --quiet --config " TESTS_DIR
-                         "/../configs/demo.json --seed 3 "
-                         "--set $SMALL,classes.names=a,b --out $SCRATCH/other.safetensors; "
-                         "$TRAIN --set $SMALL,schedule.iterations=1 --out $SCRATCH/from-other "
-                         "--init $SCRATCH/other.safetensors"),
-               0);
-    EXPECT_CONTAINS(program_errors, "info: ");
-    EXPECT_CONTAINS(program_errors, "other.safetensors: ");
-    EXPECT_CONTAINS(program_errors, " parameters taken\n");
-    EXPECT_CONTAINS(program_errors, "warning: ");
-    EXPECT_CONTAINS(program_errors, "has other classes; these start afresh: "
-                                    "\"roi_heads.box_predictor.cls_score.weight\", ");
-    EXPECT_CONTAINS(program_errors, " and 3 more\n");
-    EXPECT(strstr(program_errors, "fpn") == NULL && strstr(program_errors, "no gates") == NULL);
-    EXPECT_INT(run_train("gctmask init --quiet --config " TESTS_DIR
-                         "/../configs/demo.json --seed 3 "
-                         "--set $SMALL,backbone.attention=none --out $SCRATCH/plain.safetensors; "
-                         "$TRAIN --set $SMALL,schedule.iterations=1 --out $SCRATCH/from-plain "
-                         "--init $SCRATCH/plain.safetensors"),
-               0);
-    EXPECT_CONTAINS(program_errors, "has no gates; these start as the identity: \"backbone.body.");
-    EXPECT(strstr(program_errors, "warning") == NULL);
-}
-
-// With a learning rate of 0, what comes out is what went in.
-static void initialised_exactly(void) {
-    train_set();
-    EXPECT_INT(run_train("gctmask init --quiet --config " TESTS_DIR
-                         "/../configs/demo.json --seed 3 "
-                         "--set $SMALL,schedule.iterations=1,solver.learning_rate=0 --out "
-                         "$SCRATCH/same.safetensors; "
-                         "$TRAIN --set $SMALL,schedule.iterations=1,solver.learning_rate=0 --out "
-                         "$SCRATCH/from-same --init $SCRATCH/same.safetensors; cmp "
-                         "$SCRATCH/same.safetensors "
-                         "$SCRATCH/from-same/checkpoints/step-0000001/model.safetensors"),
-               0);
-    EXPECT(strstr(program_errors, "afresh") == NULL && strstr(program_errors, "gates") == NULL);
-    // A frozen backbone that nobody trained is worth a word.
     EXPECT_INT(run_train("$TRAIN --set $SMALL,backbone.norm=frozen_bn --out $SCRATCH/nothing "
                          "--dry-run"),
                0);
     EXPECT_CONTAINS(program_errors, "warning: the backbone's batch norms are frozen");
 }
-
-static void not_initialised(void) {
-    train_set();
-    EXPECT_INT(run_train("gctmask init --quiet --config " TESTS_DIR "/../configs/demo.json "
-                         "--set $SMALL,fpn.channels=32 --out $SCRATCH/wide.safetensors; "
-                         "$TRAIN --set $SMALL --out $SCRATCH/nothing --init "
-                         "$SCRATCH/wide.safetensors"),
-               65);
-    EXPECT_CONTAINS(program_errors, "wide.safetensors: \"");
-    EXPECT_CONTAINS(program_errors, "\" has another shape than in this model\n");
-    EXPECT_INT(run_train("$TRAIN --set $SMALL --out $SCRATCH/nothing --init $SCRATCH/gone"), 66);
-    EXPECT_INT(run_train("$TRAIN --set $SMALL --out $SCRATCH/nothing --init $A/instances_val.json"),
-               65);
-    EXPECT_INT(run_program("ls $SCRATCH/nothing"), 2);
-}
-
-// ---- What is refused ----
 
 static void refused(void) {
     static const struct {
@@ -412,11 +381,12 @@ static int64_t run_and_kill(struct random *random, double whole_seconds, int64_t
 }
 
 static void expect_same_end(void) {
-    EXPECT_INT(run_program("cd $SCRATCH; for f in metrics.jsonl results.json checkpoints/latest "
-                           "checkpoints/best checkpoints/step-0000012/{model.safetensors,"
-                           "momentum.safetensors,state.json}; do cmp whole/$f killed/$f || exit 1; "
-                           "done; ls -A killed killed/checkpoints | grep tmp"),
-               1);
+    EXPECT_INT(
+        run_program("cd $SCRATCH; for f in metrics.{jsonl,csv} results.json checkpoints/latest "
+                    "checkpoints/best checkpoints/step-0000012/{model.safetensors,"
+                    "momentum.safetensors,state.json}; do cmp whole/$f killed/$f || exit 1; "
+                    "done; ls -A killed killed/checkpoints | grep tmp"),
+        1);
     EXPECT_TEXT(program_errors, "");
     EXPECT_TEXT(program_output, ""); // nothing is left of those that were killed
 }
@@ -451,10 +421,9 @@ int main(int argc, char **argv) {
                          {"folder", folder},
                          {"same_scores_as_eval", same_scores_as_eval},
                          {"dry_run", dry_run},
+                         {"memory", memory},
                          {"rescaled", rescaled},
-                         {"initialised", initialised},
-                         {"initialised_exactly", initialised_exactly},
-                         {"not_initialised", not_initialised},
+                         {"frozen_norms", frozen_norms},
                          {"refused", refused},
                          {"damaged_image", damaged_image},
                          {"interrupted", interrupted},

@@ -5,7 +5,7 @@
 #include "data/shapes_set.h"
 #include "tests/harness.h"
 
-enum { PATH_BYTES = 4096, MAX_SETTINGS = 32 };
+enum { PATH_BYTES = 4096, MAX_SETTINGS = 64 };
 
 static const char *const SMALL[] = {
     "input.short_side=48",    "input.long_side=64",      "backbone.width=8",
@@ -61,8 +61,10 @@ void tiny_training_create(struct tiny_training *tiny, const char *annotations,
     *tiny = (struct tiny_training){0};
     (void)tiny_image_folder();
     memcpy(items, SMALL, sizeof SMALL);
-    while (settings && *settings)
+    while (settings && *settings) {
+        REQUIRE(all.count < MAX_SETTINGS);
         items[all.count++] = *settings++;
+    }
     load(tiny, annotations);
     enum status status = detector_model_create(
         &tiny->detector.model, TESTS_DIR "/../configs/demo.json", &all, true, 1, &err);

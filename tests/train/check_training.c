@@ -21,6 +21,8 @@ static const char *const SMALL[] = {
 void small_training_create(struct small_training *small, const struct option_texts *overrides) {
     const char *items[MAX_OVERRIDES];
     int64_t count = 0;
+    REQUIRE(sizeof SMALL / sizeof *SMALL + (size_t)(overrides ? overrides->count : 0) <=
+            MAX_OVERRIDES);
     for (size_t i = 0; i < sizeof SMALL / sizeof *SMALL; i++)
         items[count++] = SMALL[i];
     for (int64_t i = 0; overrides && i < overrides->count; i++)
@@ -71,6 +73,8 @@ static struct training_state state_at(int64_t step) {
         .best_step = step < 2 ? 0 : 2,
         .evals_since_best = step % 5,
         .eval_is_pending = step % 2,
+        .dropped = 7 * step,
+        .dropped_in_a_row = step % 4,
         .sums = {step % 3, x / 7, -x, x * 1e-300, x * 1e300, 0.1, 5e-324},
     };
     return state;
@@ -94,7 +98,8 @@ static bool is_state(const struct training_state *a, const struct training_state
            a->group == b->group && isnan(a->best_score) == isnan(b->best_score) &&
            (isnan(a->best_score) || a->best_score == b->best_score) &&
            a->best_step == b->best_step && a->evals_since_best == b->evals_since_best &&
-           a->eval_is_pending == b->eval_is_pending &&
+           a->eval_is_pending == b->eval_is_pending && a->dropped == b->dropped &&
+           a->dropped_in_a_row == b->dropped_in_a_row &&
            equal_bits(&a->sums, &b->sums, sizeof a->sums);
 }
 

@@ -139,11 +139,28 @@ static void groups(void) {
 
 // However large the batch, there is a step, and a drop does not come before it.
 static void at_least_one_step(void) {
-    configure((const char *const[]){"schedule.iterations", "10", "schedule.drops", "3,8", NULL});
+    configure((const char *const[]){"schedule.iterations", "10", "schedule.drops", "3", NULL});
     rescale(65536);
     EXPECT_INT(config.schedule.iterations, 1);
     EXPECT_INT(config.schedule.drops.items[0], 1);
-    EXPECT_INT(config.schedule.drops.items[1], 1);
+}
+
+static void drops_on_one_step(void) {
+    configure(
+        (const char *const[]){"schedule.iterations", "1000", "schedule.drops", "750,800", NULL});
+    rescale(320); // 37.5 and 40
+    EXPECT_INT(config.schedule.drops.items[0], 38);
+    EXPECT_INT(config.schedule.drops.items[1], 40);
+    configure(
+        (const char *const[]){"schedule.iterations", "1000", "schedule.drops", "750,800", NULL});
+    EXPECT_STATUS(schedule_rescale(&config, 8000, &arena, &err), STATUS_USAGE, &err);
+    EXPECT_TEXT(err.message,
+                "schedule.drops: with 8000 images in a step instead of 16, the drops at 750 and "
+                "800 fall on the same step, 2; take a smaller batch or set other drops");
+    EXPECT_INT(config.schedule.batch, 16);
+    EXPECT_INT(config.schedule.iterations, 1000);
+    EXPECT_INT(config.schedule.drops.items[0], 750);
+    EXPECT_NEAR(config.solver.learning_rate, 0.02, 0);
 }
 
 // The drops of before belong to others.
@@ -178,6 +195,7 @@ int main(int argc, char **argv) {
                          {"batches", batches},
                          {"groups", groups},
                          {"at least one step", at_least_one_step},
+                         {"drops on one step", drops_on_one_step},
                          {"leaves lists alone", leaves_lists_alone},
                          {"memory", memory},
                          {0},

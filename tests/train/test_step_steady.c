@@ -1,8 +1,7 @@
 // Once a training step has met all shapes that it can meet, our code allocates nothing any more:
 // neither does the step itself, nor do its pages change. oneDNN's calls go on to allocate, a few
-// hundred bytes each and, in matrix products, the panels that they work on; these are bounded and
-// given back. The loader's threads allocate for what they read: libjpeg's pools, and a block for
-// the mask of an object.
+// hundred bytes each; these are bounded and given back. The loader's threads allocate for what they
+// read: libjpeg's pools, and a block for the mask of an object.
 //
 // This program's own malloc and its relatives see to that; so it is a program of its own.
 #include <malloc.h>
@@ -30,9 +29,9 @@ enum {
     FIRST_STEPS = 10, // that may meet new shapes
     STEPS = 30,       // behind them
     MAX_LATE = 2,     // of these that may, since chance decides how many regions there are
-    MAX_LIBRARY_BYTES = 128 * 1024, // of one allocation of oneDNN's
-    MAX_LOADER_BYTES = 17 * 1024,   // of one of the loader's
-    MAX_FAULTS = 16,                // of pages in one step
+    MAX_LIBRARY_BYTES = 17 * 1024, // of one allocation of oneDNN's, or of libjpeg's in this thread
+    MAX_LOADER_BYTES = 17 * 1024,  // of one of the loader's
+    MAX_FAULTS = 16,               // of pages in one step
 };
 
 // Allocations of the thread that trains.
@@ -156,8 +155,12 @@ static void check(const char *const *settings, int num_threads, int num_loader_t
     };
     EXPECT_OK(loader_create(&loader, &options, &err), &err);
     REQUIRE(loader);
-    const struct stepper stepper = {tiny.detector.nn, &tiny.detector.model, &solver,
-                                    loader,           tiny.communicator,    5};
+    const struct stepper stepper = {.nn = tiny.detector.nn,
+                                    .model = &tiny.detector.model,
+                                    .solver = &solver,
+                                    .loader = loader,
+                                    .communicator = tiny.communicator,
+                                    .seed = 5};
     const struct allowed allowed = {
         .own = num_loader_threads == 0 ? 100 : 0,
         .maps = num_loader_threads == 0 ? 4 : 0,

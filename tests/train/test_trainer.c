@@ -251,6 +251,7 @@ static void expect_same_end(const char *folder) {
     EXPECT(same_file(folder, "checkpoints/latest"));
     EXPECT(same_file(folder, "checkpoints/best"));
     EXPECT(same_file(folder, "metrics.jsonl"));
+    EXPECT(same_file(folder, "metrics.csv"));
 }
 
 static int64_t whole_num_asked;
