@@ -40,6 +40,7 @@ void fpn_forward(struct nn *nn, struct fpn *fpn, struct tensor *const stages[RES
     struct tensor *above = NULL;
     for (int i = RESNET_STAGES - 1; i >= 0; i--) {
         struct tensor *inner = gated_conv_forward(nn, &fpn->inner[i], stages[i], NULL, false);
+        nn_release(nn, stages[i]);
         if (above) {
             struct tensor *sum = upsample_add_forward(nn, inner, above);
             nn_release(nn, inner);

@@ -176,6 +176,7 @@ void resnet_forward(struct nn *nn, struct resnet *resnet, struct tensor *image,
                     struct tensor *stages[RESNET_STAGES]) {
     struct tensor *stem = gated_conv_forward(nn, &resnet->stem, image, NULL, true);
     struct tensor *x = max_pool_forward(nn, stem, 3, 2, 1);
+    nn_release(nn, image);
     nn_release(nn, stem);
     for (int stage = 0; stage < RESNET_STAGES; stage++) {
         nn_mark(nn, resnet->first[stage]);

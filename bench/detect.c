@@ -4,14 +4,17 @@
 // of direct convolutions, so that Winograd's may get over 100 %.
 //
 //     detect PHOTO [--gct] [--direct] [--threads N] [--rounds N] [--size SHORTxLONG] [--json]
+//            [--precision float32|bfloat16]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench/peak.h"
 #include "detector/detect.h"
+#include "detector/model_file.h"
 #include "detector/preprocess.h"
 #include "detector/summary.h"
 #include "nn/onednn.h"
@@ -37,10 +40,12 @@ static const char *const NAMES[] = {"preprocess", "body",     "fpn",   "rpn head
 
 struct bench {
     bool gct, direct, json;
+    enum nn_precision precision;
     int num_threads, num_rounds, short_side, long_side;
     const char *photo;
     struct model_config config;
     struct mask_rcnn model;
+    struct model_file file;
     struct nn *nn;
     struct image image;
     struct arena arena;
@@ -59,6 +64,38 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static enum status save_formula(const struct bench *b, const struct options *options,
+                                const char *path, struct error *err) {
+    struct mask_rcnn model;
+    struct arena arena;
+    arena_init(&arena, 1 << 20, 0);
+    enum status status = mask_rcnn_build(&model, &b->config, &arena, false, err);
+    if (status == STATUS_OK) formula_fill(&model.parameters, "");
+    if (status == STATUS_OK) status = model_file_save(&model, options, path, err);
+    arena_destroy(&arena);
+    return status;
+}
+
+static enum status load(struct bench *b, const char *path, struct error *err) {
+    struct parameters *parameters = &b->model.parameters;
+    TRY(mask_rcnn_describe(&b->model, &b->config, &b->arena, err));
+    TRY(model_file_open(&b->file, path, true, &b->arena, err));
+    TRY(model_file_match(&b->file, parameters, err));
+    model_file_map(&b->file, parameters);
+    TRY(parameters_allocate(parameters, false, err));
+    return model_file_fill(&b->file, parameters, err);
+}
+
+// The model comes from a file, as everybody's does, since that is where its weights can stay.
+static enum status make_model(struct bench *b, const struct options *options, struct error *err) {
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/bench-detect-%ld.safetensors", (long)getpid());
+    TRY(save_formula(b, options, path, err));
+    enum status status = load(b, path, err);
+    unlink(path);
+    return status;
+}
+
 static enum status configure(struct bench *b, struct error *err) {
     static const char *names[NUM_CLASSES];
     struct options options;
@@ -71,9 +108,7 @@ static enum status configure(struct bench *b, struct error *err) {
     b->config.input.long_side = b->long_side;
     b->config.backbone.attention = b->gct ? ATTENTION_GCT : ATTENTION_NONE;
     TRY(model_config_check(&b->config, err));
-    TRY(mask_rcnn_build(&b->model, &b->config, &b->arena, false, err));
-    formula_fill(&b->model.parameters, "");
-    return STATUS_OK;
+    return make_model(b, &options, err);
 }
 
 // One detection in its parts; the time of each goes to column round.
@@ -195,10 +230,11 @@ static double multiply_adds(const struct bench *b, enum phase phase) {
 static void report_json(struct bench *b) {
     double *totals = b->times[PHASE_TOTAL];
     double total = median(totals, b->num_rounds); // which sorts them
-    printf("{\"engine\":\"gctmask%s%s\",\"ms\":%.2f,\"min_ms\":%.2f,\"first_ms\":%.1f,"
+    printf("{\"engine\":\"gctmask%s%s%s\",\"ms\":%.2f,\"min_ms\":%.2f,\"first_ms\":%.1f,"
            "\"rss_mib\":%.0f,\"proposals\":%lld,\"detections\":%lld,",
-           b->gct ? "+gct" : "", b->direct ? " direct" : "", 1e3 * total, 1e3 * totals[0],
-           1e3 * b->first, b->rss_mib, (long long)b->num_proposals, (long long)b->num_detections);
+           b->gct ? "+gct" : "", b->direct ? " direct" : "", b->precision == NN_BF16 ? " bf16" : "",
+           1e3 * total, 1e3 * totals[0], 1e3 * b->first, b->rss_mib, (long long)b->num_proposals,
+           (long long)b->num_detections);
     printf("\"best\":[%.5f,%.5f,%.5f],\"peak_gflops\":%.1f,\"phases\":[", (double)b->best[0],
            (double)b->best[1], (double)b->best[2], 1e-9 * b->peak_flops);
     for (int i = 0; i < NUM_PHASES; i++)
@@ -226,8 +262,8 @@ static void report_text(struct bench *b) {
 
 static enum status run(struct bench *b, struct error *err) {
     struct image_limits limits = image_limits_default();
-    const struct nn_options options = {.num_threads = b->num_threads,
-                                       .direct_convolution = b->direct};
+    const struct nn_options options = {
+        .num_threads = b->num_threads, .direct_convolution = b->direct, .precision = b->precision};
     TRY(image_load(&b->image, NULL, b->photo, &limits, true, &b->arena, err));
     TRY(configure(b, err));
     struct extent extent = preprocess_extent(&b->model, b->image.width, b->image.height);
@@ -255,8 +291,9 @@ static bool parse(struct bench *b, int argc, char **argv) {
             b->num_threads = atoi(argv[++i]);
         else if (strcmp(argv[i], "--rounds") == 0)
             b->num_rounds = atoi(argv[++i]);
-        else if (strcmp(argv[i], "--size") == 0 &&
-                 sscanf(next, "%dx%d", &b->short_side, &b->long_side) == 2)
+        else if ((strcmp(argv[i], "--size") == 0 &&
+                  sscanf(next, "%dx%d", &b->short_side, &b->long_side) == 2) ||
+                 (strcmp(argv[i], "--precision") == 0 && nn_precision_named(next, &b->precision)))
             i++;
         else if (argv[i][0] != '-')
             b->photo = argv[i];
@@ -271,13 +308,14 @@ int main(int argc, char **argv) {
     struct error err;
     if (!parse(&bench, argc, argv)) {
         fprintf(stderr, "usage: detect PHOTO [--gct] [--direct] [--threads N] [--rounds N] "
-                        "[--size SHORTxLONG] [--json]\n");
+                        "[--size SHORTxLONG] [--json] [--precision float32|bfloat16]\n");
         return 64;
     }
     arena_init(&bench.arena, 1 << 20, 0);
     enum status status = run(&bench, &err);
     if (status != STATUS_OK) fprintf(stderr, "detect: %s\n", err.message);
     nn_destroy(bench.nn);
+    model_file_close(&bench.file);
     arena_destroy(&bench.arena);
     return status != STATUS_OK;
 }

@@ -83,6 +83,10 @@ void __wrap_conv_run(struct nn *nn, const struct conv *conv, struct dnn_primitiv
                      struct dnn_arguments arguments, float *scratch);
 void __real_winograd_run(struct nn *nn, const struct winograd *w);
 void __wrap_winograd_run(struct nn *nn, const struct winograd *w);
+void __real_winograd_weights_gradient(struct nn *nn, const struct conv_gradient *g, float *plain);
+void __wrap_winograd_weights_gradient(struct nn *nn, const struct conv_gradient *g, float *plain);
+void __real_conv_columns_gradient(struct nn *nn, const struct conv_gradient *g, float *plain);
+void __wrap_conv_columns_gradient(struct nn *nn, const struct conv_gradient *g, float *plain);
 
 void __wrap_device_forward(struct nn *nn, struct call *call) {
     double start = clock_seconds();
@@ -125,6 +129,18 @@ void __wrap_winograd_run(struct nn *nn, const struct winograd *w) {
     double start = clock_seconds();
     __real_winograd_run(nn, w);
     times.inner[PASS_DATA] += clock_seconds() - start;
+}
+
+void __wrap_winograd_weights_gradient(struct nn *nn, const struct conv_gradient *g, float *plain) {
+    double start = clock_seconds();
+    __real_winograd_weights_gradient(nn, g, plain);
+    times.inner[PASS_WEIGHTS] += clock_seconds() - start;
+}
+
+void __wrap_conv_columns_gradient(struct nn *nn, const struct conv_gradient *g, float *plain) {
+    double start = clock_seconds();
+    __real_conv_columns_gradient(nn, g, plain);
+    times.inner[PASS_WEIGHTS] += clock_seconds() - start;
 }
 
 void kernel_times_start(void) {

@@ -1,6 +1,6 @@
 // How the time of a training step is spread over the network's operations. Needs the linker's
-// --wrap for device_forward, device_backward, conv_run and winograd_run, so that the library has no
-// clocks in it.
+// --wrap for device_forward, device_backward, conv_run, winograd_run, winograd_weights_gradient and
+// conv_columns_gradient, so that the library has no clocks in it.
 #pragma once
 
 // Starts anew; stops.

@@ -26,15 +26,17 @@ def largest_difference(line, ours):
 
 def write_engines(runs):
     ours = median(runs["gctmask"], "ms")
-    print("| engine | version | median ms (of each run) | first ms | peak MiB | gctmask takes | best scores differ by |")
-    print("|---|---|---|---|---|---|---|")
+    rounded = median(runs["gctmask bf16"], "ms") if "gctmask bf16" in runs else float("nan")
+    print("| engine | version | median ms (of each run) | first ms | peak MiB | gctmask takes | gctmask bf16 takes "
+          "| best scores differ by |")
+    print("|---|---|---|---|---|---|---|---|")
     for name in sorted(runs, key=lambda name: median(runs[name], "ms")):
         lines = runs[name]
         difference = "-" if "GCT" in name else f"{largest_difference(lines[0], runs['gctmask'][0]):.5f}"
         versions = ", ".join(f"{k} {v}" for k, v in lines[0].get("versions", {}).items())
         print(f"| {name} | {versions} | {median(lines, 'ms'):.0f} ({', '.join('%.0f' % line['ms'] for line in lines)}) "
               f"| {median(lines, 'first_ms'):.0f} | {median(lines, 'rss_mib'):.0f} "
-              f"| {ours / median(lines, 'ms'):.2f} | {difference} |")
+              f"| {ours / median(lines, 'ms'):.2f} | {rounded / median(lines, 'ms'):.2f} | {difference} |")
 
 
 def share(lines, names):

@@ -42,19 +42,19 @@ def differs(line, ours):
 
 
 def write_engines(runs):
-    print("| engine | version | median ms (of each run) | forward | backward | solver | first | peak MiB "
-          "| gctmask takes | of its memory |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| engine | version | median ms (of each run) | forward | backward | solver | first | processors' ms "
+          "| peak MiB | gctmask takes | of their time | of its memory |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name in sorted(runs, key=lambda name: median(runs[name], "ms")):
         lines, ours = runs[name], runs.get(counterpart(name))
         versions = ", ".join(f"{k} {v}" for k, v in lines[0].get("versions", {}).items())
-        shares = " | "
+        shares = " | | "
         if is_peer(name) and ours:
-            shares = " | ".join(f"{median(ours, key) / median(lines, key):.2f}" for key in ("ms", "rss_mib"))
+            shares = " | ".join(f"{median(ours, key) / median(lines, key):.2f}" for key in ("ms", "cpu_ms", "rss_mib"))
         each = ", ".join("%.0f" % line["ms"] for line in lines)
         print(f"| {name} | {versions} | {median(lines, 'ms'):.0f} ({each}) | "
               + " | ".join(f"{phase(lines, p):.0f}" for p in ("forward", "backward", "solver"))
-              + f" | {median(lines, 'first_ms'):.0f} | {median(lines, 'rss_mib'):.0f} | {shares} |")
+              + f" | {median(lines, 'first_ms'):.0f} | {median(lines, 'cpu_ms'):.0f} | {median(lines, 'rss_mib'):.0f} | {shares} |")
 
 
 def write_ratios(runs):
@@ -64,7 +64,7 @@ def write_ratios(runs):
         peers = [lines for peer, lines in runs.items() if is_peer(peer) and counterpart(peer) == name]
         if name not in runs or not peers:
             continue
-        for what, key in (("time", "ms"), ("peak memory", "rss_mib")):
+        for what, key in (("time", "ms"), ("processors' time", "cpu_ms"), ("peak memory", "rss_mib")):
             least = min(median(lines, key) for lines in peers)
             print(f"- {name}: {median(runs[name], key) / least:.2f} of the least {what} of a peer")
     for plain, gated in (("gctmask", "gctmask with GCT"), ("torchvision", "torchvision with GCT")):

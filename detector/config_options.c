@@ -42,6 +42,7 @@ const struct option MODEL_OPTIONS[] = {
     {.name = "input.mean",
      FIELD(input.mean),
      TEXT("0.485,0.456,0.406"),
+     OPTION_BETWEEN(-1000, 1000),
      .help = "subtracted from each channel"},
     {.name = "input.std",
      FIELD(input.std),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "detector/paste.h"
 #include "detector/preprocess.h"
 
@@ -13,6 +14,7 @@ struct batch {
     struct mask_rcnn *model;
     const struct image *images;
     int64_t count;
+    double mask_threshold;
     struct extent *extents; // of the resized images
     struct arena *arena;
 };
@@ -31,9 +33,12 @@ static enum status make_input(const struct batch *b, struct tensor **input, stru
     return STATUS_OK;
 }
 
-static void probabilities(const float *logits, int64_t count, float *mask) {
+// Probabilities, scaled so that threshold comes to lie at 0.5: enlarging a mask is linear, so that
+// pastes it at the threshold.
+static void probabilities(const float *logits, int64_t count, double threshold, float *mask) {
+    float scale = (float)(0.5 / threshold);
     for (int64_t i = 0; i < count; i++)
-        mask[i] = 1 / (1 + expf(-logits[i]));
+        mask[i] = scale / (1 + expf(-logits[i]));
 }
 
 static enum status add_detection(const struct batch *b, const struct box_list *found,
@@ -51,7 +56,7 @@ static enum status add_detection(const struct batch *b, const struct box_list *f
         .label = found->labels[index],
     };
     int64_t size = logits->h * logits->w;
-    probabilities(logits->data + index * size, size, mask);
+    probabilities(logits->data + index * size, size, b->mask_threshold, mask);
     struct extent extent = {image->height, image->width};
     return paste_mask(b->model->rules->paste, mask, logits->h, d->box, extent, b->arena, &d->mask,
                       err);
@@ -75,23 +80,42 @@ static enum status make_lists(const struct batch *b, const struct box_list *foun
     return STATUS_OK;
 }
 
-enum status detect_images(struct nn *nn, struct mask_rcnn *model, const struct image *images,
-                          int64_t count, struct arena *arena, struct detection_list *lists,
-                          struct error *err) {
-    CHECK(count >= 1);
-    struct batch batch = {nn, model, images, count, NULL, arena};
-    batch.extents = arena_alloc(arena, count, sizeof *batch.extents);
-    if (!batch.extents) return error_memory(err, "detections", count);
+static enum status detect_batch(struct batch *b, struct detection_list *lists,
+                                struct detect_seconds *seconds, struct error *err) {
+    struct nn *nn = b->nn;
     struct tensor *input = NULL;
     struct features features;
     struct box_list proposals;
     struct box_list found;
+    double start = clock_seconds();
     nn_begin(nn, NN_INFERENCE);
-    TRY(make_input(&batch, &input, err));
-    mask_rcnn_features(nn, model, input, &features);
-    mask_rcnn_propose(nn, model, &features, batch.extents, &proposals);
-    mask_rcnn_boxes(nn, model, &features, &proposals, batch.extents, &found);
-    const struct tensor *logits = mask_rcnn_masks(nn, model, &features, &found);
+    TRY(make_input(b, &input, err));
+    double begin = clock_seconds();
+    mask_rcnn_features(nn, b->model, input, &features);
+    mask_rcnn_propose(nn, b->model, &features, b->extents, &proposals);
+    mask_rcnn_boxes(nn, b->model, &features, &proposals, b->extents, &found);
+    const struct tensor *logits = mask_rcnn_masks(nn, b->model, &features, &found);
     TRY(nn_status(nn, err));
-    return make_lists(&batch, &found, logits, lists, err);
+    double end = clock_seconds();
+    TRY(make_lists(b, &found, logits, lists, err));
+    *seconds = (struct detect_seconds){begin - start, end - begin, clock_seconds() - end};
+    return STATUS_OK;
+}
+
+enum status detect_images_timed(struct nn *nn, struct mask_rcnn *model, const struct image *images,
+                                int64_t count, double mask_threshold, struct arena *arena,
+                                struct detection_list *lists, struct detect_seconds *seconds,
+                                struct error *err) {
+    CHECK(count >= 1 && mask_threshold > 0);
+    struct batch batch = {nn, model, images, count, mask_threshold, NULL, arena};
+    batch.extents = arena_alloc(arena, count, sizeof *batch.extents);
+    if (!batch.extents) return error_memory(err, "detections", count);
+    return detect_batch(&batch, lists, seconds, err);
+}
+
+enum status detect_images(struct nn *nn, struct mask_rcnn *model, const struct image *images,
+                          int64_t count, struct arena *arena, struct detection_list *lists,
+                          struct error *err) {
+    struct detect_seconds seconds;
+    return detect_images_timed(nn, model, images, count, 0.5, arena, lists, &seconds, err);
 }

@@ -4,12 +4,14 @@
 #include "detector/preprocess.h"
 
 enum status detector_open(struct detector *detector, const char *path,
-                          const struct option_texts *overrides, int num_threads,
+                          const struct option_texts *overrides, const struct nn_options *options,
                           struct error *err) {
+    const struct nn_options defaults = {0};
     *detector = (struct detector){0};
-    TRY(detector_model_load(&detector->model, path, overrides, false, err));
-    const struct nn_options options = {.num_threads = num_threads};
-    enum status status = nn_create(&detector->nn, &options, err);
+    // The cheaper one of the two that may fail comes first.
+    enum status status = nn_create(&detector->nn, options ? options : &defaults, err);
+    if (status == STATUS_OK)
+        status = detector_model_load(&detector->model, path, overrides, false, err);
     if (status != STATUS_OK) detector_close(detector);
     return status;
 }
@@ -29,14 +31,20 @@ static bool have_equal_input(const struct mask_rcnn *network, const struct image
 }
 
 static enum status detect_all(struct detector *detector, const struct image *images, int64_t count,
-                              struct arena *arena, struct detection_list *lists,
-                              struct error *err) {
+                              double mask_threshold, struct arena *arena,
+                              struct detection_list *lists, struct error *err) {
     struct mask_rcnn *network = &detector->model.network;
+    struct detect_seconds *sum = &detector->seconds;
+    *sum = (struct detect_seconds){0};
     for (int64_t begin = 0, end = 0; begin < count; begin = end) {
         while (end < count && have_equal_input(network, &images[begin], &images[end]))
             end++;
-        TRY(detect_images(detector->nn, network, images + begin, end - begin, arena, lists + begin,
-                          err));
+        struct detect_seconds seconds;
+        TRY(detect_images_timed(detector->nn, network, images + begin, end - begin, mask_threshold,
+                                arena, lists + begin, &seconds, err));
+        sum->preprocess += seconds.preprocess;
+        sum->infer += seconds.infer;
+        sum->postprocess += seconds.postprocess;
     }
     return STATUS_OK;
 }
@@ -47,11 +55,15 @@ enum status detector_detect(struct detector *detector, const struct image *image
     struct model_config *config = &detector->model.config;
     const double score = config->box.score;
     const int64_t detections = config->box.detections;
+    const double nms = config->box.nms;
     if (limits && limits->min_score >= 0) config->box.score = limits->min_score;
     if (limits && limits->max_detections > 0) config->box.detections = limits->max_detections;
-    enum status status = detect_all(detector, images, count, arena, lists, err);
+    if (limits && limits->nms > 0) config->box.nms = limits->nms;
+    double mask_threshold = limits && limits->mask_threshold > 0 ? limits->mask_threshold : 0.5;
+    enum status status = detect_all(detector, images, count, mask_threshold, arena, lists, err);
     config->box.score = score;
     config->box.detections = detections;
+    config->box.nms = nms;
     return status;
 }
 

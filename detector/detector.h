@@ -2,7 +2,7 @@
 // detects (commands, libgctmask) goes through here.
 //
 //     struct detector detector;
-//     TRY(detector_open(&detector, "gct.safetensors", NULL, 0, err));
+//     TRY(detector_open(&detector, "gct.safetensors", NULL, NULL, err));
 //     status = detector_detect(&detector, images, count, NULL, arena, lists, err);
 //     detector_close(&detector);
 //
@@ -16,20 +16,22 @@
 struct detector {
     struct detector_model model;
     struct nn *nn;
+    struct detect_seconds seconds; // that the last detector_detect took
 };
 
 // What to report, other than the model's configuration says.
 struct detection_limits {
     double min_score;       // negative: the model's
     int64_t max_detections; // of an image, the best ones; 0: the model's
+    double nms;             // overlap over which the lesser of two of a class goes; 0: the model's
+    double mask_threshold;  // least probability of a mask's pixels; 0: 0.5
 };
 
-// Loads a model file. overrides as in detector/detector_model.h; num_threads 0: one for each
-// processor that this process may use. The struct must not move. After an error there is nothing to
-// close.
+// Loads a model file. overrides as in detector/detector_model.h; options as in nn/nn.h, NULL for
+// the defaults. The struct must not move. After an error there is nothing to close.
 MUST_CHECK enum status detector_open(struct detector *detector, const char *path,
-                                     const struct option_texts *overrides, int num_threads,
-                                     struct error *err);
+                                     const struct option_texts *overrides,
+                                     const struct nn_options *options, struct error *err);
 void detector_close(struct detector *detector); // a zeroed struct is fine
 
 // Fills lists[count], one for each image, in arena. Neighbours of equal padded size are computed

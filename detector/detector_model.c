@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/config.h"
-#include "detector/model_file.h"
 
 enum { BLOCK_BYTES = 1 << 20 };
 
@@ -63,9 +62,10 @@ struct making {
     bool loads; // from a model file, whose checksum is verified
 };
 
-// *file is left open, or zeroed if the path is that of a configuration.
+// model->file is left open, or zeroed if the path is that of a configuration.
 static enum status describe(struct detector_model *model, const struct making *making,
-                            struct model_file *file, struct error *err) {
+                            struct error *err) {
+    struct model_file *file = &model->file;
     bool is_model_file = false;
     if (making->path) TRY(model_file_recognise(making->path, &is_model_file, err));
     if (making->loads && !is_model_file)
@@ -78,32 +78,31 @@ static enum status describe(struct detector_model *model, const struct making *m
     return mask_rcnn_describe(&model->network, &model->config, &model->arena, err);
 }
 
-typedef enum status completer(struct detector_model *model, const struct model_file *file,
-                              const struct making *making, struct error *err);
+typedef enum status completer(struct detector_model *model, const struct making *making,
+                              struct error *err);
 
 // Describes the model and has complete do the rest.
 static enum status make(struct detector_model *model, struct making making, completer *complete,
                         struct error *err) {
     *model = (struct detector_model){0};
     arena_init(&model->arena, BLOCK_BYTES, 0);
-    struct model_file file = {0};
     enum status status = STATUS_OK;
     if (making.path) {
         making.path = arena_copy_text(&model->arena, making.path, (int64_t)strlen(making.path));
         if (!making.path) status = error_memory(err, "a file name", 0);
     }
-    if (status == STATUS_OK) status = describe(model, &making, &file, err);
-    if (status == STATUS_OK) status = complete(model, &file, &making, err);
-    model_file_close(&file);
+    if (status == STATUS_OK) status = describe(model, &making, err);
+    if (status == STATUS_OK) status = complete(model, &making, err);
+    if (!model->network.parameters.file) model_file_close(&model->file);
     if (status != STATUS_OK) detector_model_destroy(model);
     return status;
 }
 
-static enum status match(struct detector_model *model, const struct model_file *file,
-                         const struct making *making, struct error *err) {
+static enum status match(struct detector_model *model, const struct making *making,
+                         struct error *err) {
     (void)making;
-    if (!file->path) return STATUS_OK; // a configuration
-    return model_file_match(file, &model->network.parameters, err);
+    if (!model->file.path) return STATUS_OK; // a configuration
+    return model_file_match(&model->file, &model->network.parameters, err);
 }
 
 enum status detector_model_describe(struct detector_model *model, const char *path,
@@ -111,10 +110,9 @@ enum status detector_model_describe(struct detector_model *model, const char *pa
     return make(model, (struct making){path, overrides, false, false}, match, err);
 }
 
-static enum status leave(struct detector_model *model, const struct model_file *file,
-                         const struct making *making, struct error *err) {
+static enum status leave(struct detector_model *model, const struct making *making,
+                         struct error *err) {
     (void)model;
-    (void)file;
     (void)making;
     (void)err;
     return STATUS_OK;
@@ -125,9 +123,8 @@ enum status detector_model_outline(struct detector_model *model, const char *pat
     return make(model, (struct making){path, overrides, false, false}, leave, err);
 }
 
-static enum status allocate(struct detector_model *model, const struct model_file *file,
-                            const struct making *making, struct error *err) {
-    (void)file;
+static enum status allocate(struct detector_model *model, const struct making *making,
+                            struct error *err) {
     return parameters_allocate(&model->network.parameters, making->training, err);
 }
 
@@ -139,13 +136,14 @@ enum status detector_model_create(struct detector_model *model, const char *path
     return STATUS_OK;
 }
 
-static enum status fill(struct detector_model *model, const struct model_file *file,
-                        const struct making *making, struct error *err) {
+static enum status fill(struct detector_model *model, const struct making *making,
+                        struct error *err) {
     struct parameters *parameters = &model->network.parameters;
     // Only a file that really holds so many numbers may ask for memory.
-    TRY(model_file_match(file, parameters, err));
+    TRY(model_file_match(&model->file, parameters, err));
+    if (!making->training) model_file_map(&model->file, parameters);
     TRY(parameters_allocate(parameters, making->training, err));
-    return model_file_fill(file, parameters, err);
+    return model_file_fill(&model->file, parameters, err);
 }
 
 enum status detector_model_load(struct detector_model *model, const char *path,
@@ -160,6 +158,7 @@ enum status detector_model_save(const struct detector_model *model, const char *
 }
 
 void detector_model_destroy(struct detector_model *model) {
+    model_file_close(&model->file);
     arena_destroy(&model->arena);
     *model = (struct detector_model){0};
 }

@@ -10,12 +10,14 @@
 #pragma once
 
 #include "detector/mask_rcnn.h"
+#include "detector/model_file.h"
 
 struct detector_model {
     struct arena arena; // of all that follows
     struct model_config config;
     struct options options; // of config
     struct mask_rcnn network;
+    struct model_file file; // while weights lie in it
 };
 
 // In what follows, overrides is NULL or a list of NAME=VALUE that stand above the file's options.
@@ -40,7 +42,8 @@ MUST_CHECK enum status detector_model_create(struct detector_model *model, const
                                              uint64_t seed, struct error *err);
 
 // A model file with its parameters. A file that lacks some, or has others, is an error that names
-// them.
+// them. Without training, large weights stay in the file, which is mapped (nn/parameters.h): who
+// replaces a model file that is in use must do so by renaming, as model_file_save does.
 MUST_CHECK enum status detector_model_load(struct detector_model *model, const char *path,
                                            const struct option_texts *overrides, bool training,
                                            struct error *err);

@@ -59,8 +59,6 @@ void mask_rcnn_features(struct nn *nn, struct mask_rcnn *model, struct tensor *i
     nn_mark(nn, model->first_of_fpn);
     fpn_forward(nn, &model->fpn, stages, features->levels);
     nn_mark(nn, model->first_of_heads);
-    for (int i = 0; i < RESNET_STAGES; i++)
-        nn_release(nn, stages[i]);
 }
 
 // In comparisons a number that is none passes for a small one, so that the network would seem to
@@ -125,6 +123,8 @@ struct tensor *mask_rcnn_masks(struct nn *nn, struct mask_rcnn *model,
                                const struct features *features, struct box_list *detections) {
     struct tensor *pooled = roi_pool(nn, &model->rules->roi_pooling, model->config->mask.resolution,
                                      features->levels, detections);
+    for (int i = 0; i < FPN_LEVELS; i++)
+        nn_release(nn, features->levels[i]);
     struct tensor *logits = mask_head_detect(nn, &model->mask_head, pooled, detections->labels);
     require_finite(nn, logits, "masks");
     return logits;

@@ -1,10 +1,12 @@
 #include "detector/model_file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/config.h"
 #include "base/json_writer.h"
+#include "base/workers.h"
 #include "detector/weights_check.h"
 
 static const char *const FORMAT_KEY = "format";
@@ -215,15 +217,52 @@ enum status model_file_match(const struct model_file *file, const struct paramet
     return status;
 }
 
-enum status model_file_fill(const struct model_file *file, struct parameters *parameters,
-                            struct error *err) {
+void model_file_map(const struct model_file *file, struct parameters *parameters) {
     for (int64_t i = 0; i < parameters->count; i++) {
-        const struct parameter *p = parameters->items[i];
+        struct parameter *p = parameters->items[i];
         const struct safetensor *tensor = safetensors_find(&file->tensors, p->name);
         CHECK(tensor && is_shape(tensor, p));
-        TRY(safetensor_to_float(tensor, p->data, err));
-        TRY(weights_check(p, file->path, p->name, err));
+        bool is_aligned = (uintptr_t)tensor->data % _Alignof(float) == 0;
+        if (p->is_packed && tensor->dtype == SAFETENSOR_F32 && is_aligned)
+            parameter_map(parameters, p, &file->tensors.view, file->path, tensor->data);
     }
-    parameters_changed(parameters);
+}
+
+static enum status fill(const struct model_file *file, struct parameter *p, struct error *err) {
+    const struct safetensor *tensor = safetensors_find(&file->tensors, p->name);
+    CHECK(tensor && is_shape(tensor, p));
+    if (!p->is_mapped) TRY(safetensor_to_float(tensor, p->data, err));
+    TRY(weights_check(p, file->path, p->name, err));
+    parameter_drop(p);
     return STATUS_OK;
+}
+
+struct filling {
+    const struct model_file *file;
+    const struct parameters *parameters;
+    bool *failed; // of each parameter
+};
+
+static void fill_one(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct filling *filling = context;
+    struct error err;
+    filling->failed[index] =
+        fill(filling->file, filling->parameters->items[index], &err) != STATUS_OK;
+}
+
+enum status model_file_fill(const struct model_file *file, struct parameters *parameters,
+                            struct error *err) {
+    struct filling filling = {file, parameters, calloc((size_t)parameters->count + 1, 1)};
+    struct workers *workers = NULL;
+    if (!filling.failed) return error_memory(err, "a list of parameters", parameters->count);
+    enum status status = workers_create(&workers, 0, err);
+    if (status == STATUS_OK) workers_run(workers, parameters->count, 1, fill_one, &filling);
+    // The first failure tells its reason.
+    for (int64_t i = 0; status == STATUS_OK && i < parameters->count; i++)
+        if (filling.failed[i]) status = fill(file, parameters->items[i], err);
+    workers_destroy(workers);
+    free(filling.failed);
+    if (status == STATUS_OK) parameters_changed(parameters);
+    return status;
 }

@@ -40,6 +40,11 @@ MUST_CHECK enum status model_file_configure(const struct model_file *file, struc
 MUST_CHECK enum status model_file_match(const struct model_file *file,
                                         const struct parameters *parameters, struct error *err);
 
-// Fills parameters that match. A number that is not finite is an error that names its tensor.
+// Maps those of the parameters (which match, and have no memory yet) whose values the network reads
+// only once, where they are float32 in the file. The file must stay open as long as they are used.
+void model_file_map(const struct model_file *file, struct parameters *parameters);
+
+// Fills parameters that match, and have memory. A number that is not finite is an error that names
+// its tensor.
 MUST_CHECK enum status model_file_fill(const struct model_file *file, struct parameters *parameters,
                                        struct error *err);

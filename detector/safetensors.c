@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/check.h"
 #include "detector/safetensors_internal.h"
@@ -27,19 +26,6 @@ const char *safetensor_dtype_name(enum safetensor_dtype dtype) {
 
 int64_t safetensor_dtype_bytes(enum safetensor_dtype dtype) {
     return dtypes[dtype].bytes;
-}
-
-// ---- The checksum ----
-
-uint32_t safetensors_crc32(uint32_t crc, const void *bytes, int64_t size) {
-    if (size == 0) return crc; // zlib takes NULL for a wish to begin anew
-    return (uint32_t)crc32_z(crc, bytes, (size_t)size);
-}
-
-void safetensors_write_digits(char *digits, uint32_t crc) {
-    char text[SAFETENSORS_DIGITS + 1];
-    snprintf(text, sizeof text, "%08x", (unsigned)crc);
-    memcpy(digits, text, SAFETENSORS_DIGITS);
 }
 
 // ---- Lookups ----

@@ -297,7 +297,7 @@ static enum status verify_checksum(const struct header *h, const char *bytes, in
     const char *rest = digits + SAFETENSORS_DIGITS;
     uint32_t crc = safetensors_crc32(0, bytes, digits - bytes);
     crc = safetensors_crc32(crc, SAFETENSORS_CHECKSUM_ZEROS, SAFETENSORS_DIGITS);
-    crc = safetensors_crc32(crc, rest, bytes + size - rest);
+    TRY(safetensors_crc32_of_file(&crc, rest, bytes + size - rest, h->err));
     char found[SAFETENSORS_DIGITS];
     safetensors_write_digits(found, crc);
     if (memcmp(found, digits, SAFETENSORS_DIGITS) != 0)

@@ -222,8 +222,8 @@ void model_summary_write_table(const struct model_summary *s, struct output *out
                   (long long)s->proposals, (long long)s->detections);
     output_printf(
         out,
-        "Memory: %.1f MiB for parameters, as much again for the copies that kernels keep,\n"
-        "%.1f MiB for a step of inference.\n",
+        "Memory: %.1f MiB for parameters; in detection the kernels' copies take their place,\n"
+        "about twice as much, in bf16 as much. %.1f MiB for a step of inference.\n",
         (double)s->parameter_bytes / MEBIBYTE, (double)s->step_bytes / MEBIBYTE);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/file_view.h"
 #include "base/json_reader.h"
 #include "data/image.h"
@@ -266,6 +267,7 @@ static enum status add_image(struct annotated_set *set, const struct labelme_fil
                              const char *json_name, struct error *err) {
     struct annotated_image *image = NULL;
     char name[FILE_TREE_PATH_BYTES];
+    CHECK(file->image_path);
     const char *slash = strrchr(file->image_path, '/');
     const char *dot = strrchr(slash ? slash : file->image_path, '.');
     int stem = (int)strlen(json_name) - (int)strlen(".json");

@@ -11,6 +11,7 @@ static void build_linear(struct linear *linear, const char *name, int64_t in, in
     *linear = (struct linear){.in = in, .out = out};
     linear->weight =
         parameter_add(parameters, PARAMETER_WEIGHT, 2, shape, initial, "%s.weight", name);
+    linear->weight->is_packed = true;
     linear->bias =
         parameter_add(parameters, PARAMETER_BIAS, 1, &out, initial_constant(0), "%s.bias", name);
     linear->label = arena_copy_text(parameters->arena, name, (int64_t)strlen(name));

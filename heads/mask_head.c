@@ -14,6 +14,7 @@ static void build_deconv(struct deconv *deconv, int64_t channels, struct paramet
         .bias = parameter_add(parameters, PARAMETER_BIAS, 1, &channels, initial_constant(0), "%s",
                               "roi_heads.mask_predictor.conv5_mask.bias"),
     };
+    deconv->weight->is_packed = true;
 }
 
 void mask_head_build(struct mask_head *head, const struct mask_head_options *options,
@@ -40,6 +41,7 @@ void mask_head_build(struct mask_head *head, const struct mask_head_options *opt
                                          : initial_normal_fan_out(options->classes),
     };
     gated_conv_build(&head->logits, &logits, parameters);
+    head->logits.conv.weight->is_packed = false; // detection reads one class's at a time
 }
 
 // What both predictors read.

@@ -75,9 +75,21 @@ GCTMASK_API const char *gctmask_version(void);
 struct gctmask_options {
     size_t size;         /* sizeof(struct gctmask_options) */
     int32_t num_threads; /* that compute; 0: one for each processor that the process may use */
+    int32_t reserved;    /* without a meaning */
+    int64_t precision;   /* of enum gctmask_precision */
 };
 
-/* Loads a model file. options may be NULL. */
+/* What the network multiplies; it adds up in float32 always. */
+enum gctmask_precision {
+    GCTMASK_FLOAT32 = 0,
+    /* Faster, with less memory, and with errors of about 1 % of a feature's size. On a processor
+     * without avx512_bf16 or amx_bf16 a model cannot be opened so: GCTMASK_UNSUPPORTED. */
+    GCTMASK_BF16 = 1
+};
+
+/* Loads a model file. options may be NULL. Large weights stay in the file: to replace one that is
+ * in use, rename another one to its name; a detection that needs weights of a file that was written
+ * to is GCTMASK_DATA. */
 GCTMASK_API enum gctmask_status gctmask_open(const char *path,
                                              const struct gctmask_options *options,
                                              struct gctmask_model **model, char *message,

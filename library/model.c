@@ -64,9 +64,9 @@ static enum status start_thread(struct gctmask_model *model, struct error *err) 
     return error_set(err, STATUS_INTERNAL, "cannot start a thread: error %d", code);
 }
 
-static enum status start(struct gctmask_model *model, const char *path, int num_threads,
-                         struct error *err) {
-    TRY(detector_open(&model->detector, path, NULL, num_threads, err));
+static enum status start(struct gctmask_model *model, const char *path,
+                         const struct nn_options *options, struct error *err) {
+    TRY(detector_open(&model->detector, path, NULL, options, err));
     TRY(queue_create(&model->jobs, MAX_WAITING_JOBS, err));
     return start_thread(model, err);
 }
@@ -87,10 +87,16 @@ static enum status open_model(const char *path, const struct gctmask_options *op
     if (known.num_threads < 0 || known.num_threads > MAX_THREADS)
         return error_set(err, STATUS_USAGE, "num_threads: %d is not from 0 to %d",
                          (int)known.num_threads, MAX_THREADS);
+    if (known.precision != GCTMASK_FLOAT32 && known.precision != GCTMASK_BF16)
+        return error_set(err, STATUS_USAGE, "precision: %lld is none", (long long)known.precision);
+    const struct nn_options nn = {
+        .num_threads = known.num_threads,
+        .precision = known.precision == GCTMASK_BF16 ? NN_BF16 : NN_FLOAT32,
+    };
     struct gctmask_model *model = calloc(1, sizeof *model);
     if (!model) return error_memory(err, "a model", sizeof *model);
     pthread_mutex_init(&model->mutex, NULL);
-    enum status status = start(model, path, known.num_threads, err);
+    enum status status = start(model, path, &nn, err);
     if (status != STATUS_OK)
         destroy(model);
     else

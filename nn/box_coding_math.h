@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "nn/box_list.h"
+#include "nn/host_device.h"
 
 struct box_coding {
     float x, y, width, height; // what deltas are multiplied with when encoded: 10, 10, 5, 5
@@ -16,8 +17,8 @@ struct box_coding {
 #define BOX_CODING_MAX_LOG 4.135166556742356f
 
 // box = reference moved and stretched by deltas.
-static inline void box_decode(const float reference[4], const float deltas[4],
-                              const struct box_coding *coding, float box[4]) {
+HOST_DEVICE static inline void box_decode(const float reference[4], const float deltas[4],
+                                          const struct box_coding *coding, float box[4]) {
     float width = reference[2] - reference[0];
     float height = reference[3] - reference[1];
     float centre_x = reference[0] + 0.5f * width;
@@ -35,8 +36,8 @@ static inline void box_decode(const float reference[4], const float deltas[4],
 }
 
 // The deltas that box_decode turns into box.
-static inline void box_encode(const float reference[4], const float box[4],
-                              const struct box_coding *coding, float deltas[4]) {
+HOST_DEVICE static inline void box_encode(const float reference[4], const float box[4],
+                                          const struct box_coding *coding, float deltas[4]) {
     float width = reference[2] - reference[0];
     float height = reference[3] - reference[1];
     float box_width = box[2] - box[0];
@@ -48,7 +49,7 @@ static inline void box_encode(const float reference[4], const float box[4],
     deltas[3] = coding->height * logf(box_height / height);
 }
 
-static inline void box_clip(float box[4], struct extent extent) {
+HOST_DEVICE static inline void box_clip(float box[4], struct extent extent) {
     float width = (float)extent.width;
     float height = (float)extent.height;
     box[0] = fminf(fmaxf(box[0], 0), width);
@@ -58,7 +59,7 @@ static inline void box_clip(float box[4], struct extent extent) {
 }
 
 // Both sides at least min_side, and more than 0. False for NaN.
-static inline bool box_is_large(const float box[4], float min_side) {
+HOST_DEVICE static inline bool box_is_large(const float box[4], float min_side) {
     float width = box[2] - box[0];
     float height = box[3] - box[1];
     return width > 0 && height > 0 && width >= min_side && height >= min_side;

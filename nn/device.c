@@ -1,6 +1,7 @@
 #include "nn/device.h"
 
 #include "base/check.h"
+#include "nn/cuda/module.h"
 
 typedef void kernel(struct nn *nn, struct call *call);
 
@@ -20,13 +21,27 @@ static const struct kernels CPU[NUM_OPS] = {
 
 void device_forward(struct nn *nn, struct call *call) {
     if (nn->device == NN_PLAN) return;
-    CPU[call->op].forward(nn, call);
+    if (nn->device == NN_CUDA)
+        cuda_forward(nn, call);
+    else
+        CPU[call->op].forward(nn, call);
+}
+
+// The memory that gradients take, without what kernels need in between.
+static void plan_backward(struct nn *nn, struct call *call) {
+    bool add = false;
+    for (int i = 0; i < call->num_inputs; i++)
+        (void)nn_grad(nn, call->inputs[i], &add);
 }
 
 void device_backward(struct nn *nn, struct call *call) {
     CHECK(CPU[call->op].backward);
-    if (nn->device == NN_PLAN) return;
-    CPU[call->op].backward(nn, call);
+    if (nn->device == NN_PLAN)
+        plan_backward(nn, call);
+    else if (nn->device == NN_CUDA)
+        cuda_backward(nn, call);
+    else
+        CPU[call->op].backward(nn, call);
 }
 
 bool device_has_backward(enum op op) {

@@ -33,6 +33,7 @@ static void build_conv(struct conv *conv, const struct gated_conv_options *o,
     int64_t shape[] = {o->out_channels, o->in_channels / groups, o->kernel, o->kernel};
     conv->weight = parameter_add(parameters, PARAMETER_WEIGHT, 4, shape, o->initial, "%s.weight",
                                  o->conv_name);
+    conv->weight->is_packed = true;
     if (o->frozen) conv->weight->trainable = false;
     if (o->norm.kind == NORM_NONE)
         conv->bias = add_vector(parameters, PARAMETER_BIAS, o->conv_name, "bias", o->out_channels,

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/workers.h"
+#include "nn/cuda/module.h"
 #include "nn/device.h"
 #include "nn/onednn.h"
 
@@ -18,7 +19,26 @@ static const int64_t HUGE_PAGE_BYTES = 2 << 20;
 static const int64_t PLAN_BYTES = (int64_t)1 << 42;
 static const uint32_t GUARD_WORD = 0x7FC0DEAD; // a NaN that no computation makes
 
+const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16", "bf16", NULL};
+
+bool nn_precision_named(const char *name, enum nn_precision *precision) {
+    for (int i = 0; NN_PRECISION_NAMES[i]; i++) {
+        if (strcmp(NN_PRECISION_NAMES[i], name) != 0) continue;
+        *precision = i == NN_FLOAT32 ? NN_FLOAT32 : NN_BF16;
+        return true;
+    }
+    return false;
+}
+
+static enum status check_precision(const struct nn_options *options, struct error *err) {
+    if (options->precision == NN_FLOAT32 || onednn_has_bf16()) return STATUS_OK;
+    return error_set(err, STATUS_UNSUPPORTED,
+                     "precision bfloat16: this processor has no instructions for it, expected "
+                     "avx512_bf16 or amx_bf16; use float32");
+}
+
 static enum status map_memory(struct nn *nn, int64_t bytes, struct error *err) {
+    if (nn->device == NN_CUDA) return cuda_map_memory(nn, bytes, err);
     if (bytes == 0) bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     bytes = (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     // Only addresses are reserved; a page costs memory from its first use on.
@@ -34,17 +54,23 @@ static enum status map_memory(struct nn *nn, int64_t bytes, struct error *err) {
 
 enum status nn_create(struct nn **result, const struct nn_options *options, struct error *err) {
     *result = NULL;
+    TRY(check_precision(options, err));
     struct nn *nn = calloc(1, sizeof *nn);
     if (!nn) return error_memory(err, "a network's context", sizeof *nn);
     nn->device = options->device;
+    nn->precision = options->precision == NN_FLOAT32 ? NN_FLOAT32 : NN_BF16;
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
     arena_init(&nn->records, RECORD_BLOCK_BYTES, 0);
     arena_init(&nn->model, RECORD_BLOCK_BYTES, 0);
     bool plans = nn->device == NN_PLAN;
-    enum status status = map_memory(nn, plans ? PLAN_BYTES : options->memory_bytes, err);
-    if (status == STATUS_OK && !plans) status = onednn_create(&nn->onednn, err);
+    enum status status = STATUS_OK;
+    if (nn->device == NN_CUDA)
+        status = cuda_open(nn, options->cuda_module, options->device_number, err);
+    if (status == STATUS_OK)
+        status = map_memory(nn, plans ? PLAN_BYTES : options->memory_bytes, err);
+    if (status == STATUS_OK && nn->device == NN_CPU) status = onednn_create(&nn->onednn, err);
     // With the spare call, the first block stays for good, so that steps do not allocate.
     nn->spare = arena_alloc(&nn->records, CALL_MAX_BYTES, 1);
     if (status == STATUS_OK && !nn->spare)
@@ -62,6 +88,7 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
 void nn_destroy(struct nn *nn) {
     if (!nn) return;
     onednn_destroy(nn->onednn);
+    cuda_close(nn);
     if (nn->memory) munmap(nn->memory, (size_t)nn->heap.capacity);
     heap_destroy(&nn->heap);
     arena_destroy(&nn->records);
@@ -77,6 +104,8 @@ void nn_begin(struct nn *nn, enum nn_mode mode) {
     nn->failure = (struct error){0};
     arena_release(&nn->records, nn->start);
     heap_reset(&nn->heap);
+    if (mode == NN_TRAINING && nn->precision != NN_FLOAT32)
+        nn_fail(nn, STATUS_UNSUPPORTED, "precision bfloat16: training computes in float32 only");
 }
 
 enum status nn_status(const struct nn *nn, struct error *err) {
@@ -134,7 +163,7 @@ void nn_check_guards(const struct nn *nn) {
         if (nn->heap.spans[i].used) check_guard(nn, &nn->heap.spans[i]);
 }
 
-static void give_back(struct nn *nn, float *data) {
+static void give_back(struct nn *nn, void *data) {
     if (!data) return;
     int64_t offset = (char *)data - nn->memory;
     if (nn->guarded && nn->device != NN_PLAN) check_guard(nn, heap_span_at(&nn->heap, offset));
@@ -145,7 +174,7 @@ float *nn_scratch(struct nn *nn, int64_t num_floats) {
     return allocate(nn, num_floats);
 }
 
-void nn_scratch_free(struct nn *nn, float *scratch) {
+void nn_scratch_free(struct nn *nn, void *scratch) {
     give_back(nn, scratch);
 }
 

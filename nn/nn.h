@@ -20,9 +20,9 @@
 //
 // Results do not depend on the other images of a batch, nor on what ran before.
 //
-// A layer with parameters keeps what the device made of its weights (packed copies) from step to
-// step, in memory of the nn that ran it first. So a model belongs to one nn for its life: it must
-// not run in another one, nor once that nn is destroyed.
+// A layer with parameters keeps what the device made of its weights (packed copies; in training
+// only the books about them) from step to step, in memory of the nn that ran it first. So a model
+// belongs to one nn for its life: it must not run in another one, nor once that nn is destroyed.
 //
 // Not thread-safe: one thread at a time uses a context. Kernels use as many threads as asked for.
 #pragma once
@@ -35,6 +35,7 @@
 #include "nn/heap.h"
 #include "nn/tensor.h"
 
+struct cuda;
 struct onednn;
 struct parameter;
 
@@ -50,7 +51,19 @@ enum op {
 enum nn_device {
     NN_CPU,
     NN_PLAN, // computes nothing: shapes, operation counts and memory only
+    NN_CUDA, // a graphics processor, by the module gctmask-cuda.so (nn/cuda/README.md)
 };
+
+// What the operands of products are: weights and activations of convolutions, transposed ones and
+// linear layers. Sums, and everything else, are float32 (nn/bf16.h).
+enum nn_precision {
+    NN_FLOAT32,
+    NN_BF16,       // half the bytes and twice the rate; inference only
+    NN_BF16_ALIAS, // NN_BF16 by its second name; a context has the first
+};
+extern const char *const NN_PRECISION_NAMES[]; // as people write them; NULL at the end
+// False if it is no such name.
+bool nn_precision_named(const char *name, enum nn_precision *precision);
 
 enum nn_mode {
     NN_INFERENCE, // nn_release gives memory back at once
@@ -75,12 +88,9 @@ struct call {
 
 typedef void call_observer(void *context, const struct call *call);
 
-// Told, during nn_backward, that the gradients of first and of all trained parameters laid out
-// behind it are complete.
-typedef void gradient_observer(void *context, const struct parameter *first);
-
 struct nn {
     enum nn_device device;
+    enum nn_precision precision;
     enum nn_mode mode;
     int num_threads;
     char *memory; // the region that heap describes; on the plan device, addresses only
@@ -92,10 +102,13 @@ struct nn {
     struct error failure;    // code is STATUS_OK until something fails
     bool direct_convolution; // see struct nn_options
     bool guarded;            // words behind every buffer are checked; for tests
-    struct onednn *onednn;   // NULL on the plan device
+    struct onednn *onednn;   // NULL unless the device is the CPU
+    struct cuda *cuda;       // NULL unless it is NN_CUDA
     call_observer *observer; // told of every call; may be NULL
     void *observer_context;
-    gradient_observer *gradient_observer; // told of marks; may be NULL
+    // Told, during nn_backward, that the gradients of first and of all trained parameters laid out
+    // behind it are complete; may be NULL.
+    void (*gradient_observer)(void *context, const struct parameter *first);
     void *gradient_context;
     // What nn_tensor returns when even records are out of memory: one after the other, so that the
     // shapes of all that a network still refers to stay right.
@@ -106,17 +119,22 @@ struct nn {
 
 struct nn_options {
     enum nn_device device;
+    enum nn_precision precision;
     int num_threads;         // 0: one for each processor that this process may use
     int64_t memory_bytes;    // step memory at most; 0: all of the machine's
     bool direct_convolution; // no Winograd: slower, with the rounding errors of plain sums
     bool guarded;
+    int device_number;       // which of several, of NN_CUDA
+    const char *cuda_module; // path of NN_CUDA's module; NULL: the one beside the program
 };
 
+// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED.
 MUST_CHECK enum status nn_create(struct nn **nn, const struct nn_options *options,
                                  struct error *err);
 void nn_destroy(struct nn *nn); // NULL is fine
 
-// Starts a step: all tensors of the last one are gone, the tape is empty.
+// Starts a step: all tensors of the last one are gone, the tape is empty. Training with NN_BF16
+// fails.
 void nn_begin(struct nn *nn, enum nn_mode mode);
 
 // STATUS_OK, or what stopped the work since nn_begin.
@@ -135,7 +153,7 @@ void nn_release(struct nn *nn, struct tensor *t);
 // Memory within an operation; NULL after a failure. Freed with
 // nn_scratch_free (NULL is fine).
 float *nn_scratch(struct nn *nn, int64_t num_floats);
-void nn_scratch_free(struct nn *nn, float *scratch);
+void nn_scratch_free(struct nn *nn, void *scratch);
 
 // Runs every recorded call's backward, last first. Losses start with the gradient 1. Tensors and
 // gradients are given back as soon as they have served; losses, and gradients of tensors that were

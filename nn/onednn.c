@@ -27,10 +27,13 @@ struct dnn_layout {
     struct dnn_blocking blocking;
 };
 
+enum kind { CONV, LINEAR, MATMUL };
+
 struct key {
-    bool is_linear;
+    enum kind kind;
     struct dnn_conv conv;
     struct dnn_linear linear;
+    struct dnn_matmul matmul;
 };
 
 struct dnn_primitive {
@@ -75,6 +78,13 @@ struct onednn_version onednn_version(void) {
     const dnnl_version_t *v = dnnl_version();
     snprintf(version.text, sizeof version.text, "%d.%d.%d", v->major, v->minor, v->patch);
     return version;
+}
+
+bool onednn_has_bf16(void) {
+    // A set of instructions has the bits of all sets that it includes.
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+    unsigned wanted = dnnl_cpu_isa_avx512_core_bf16;
+    return (isa & wanted) == wanted;
 }
 
 enum status onednn_create(struct onednn **result, struct error *err) {
@@ -178,8 +188,8 @@ int64_t dnn_layout_floats(const struct dnn_layout *layout) {
 
 static enum status reorder(struct onednn *dnn, dnnl_primitive_t *primitive,
                            const dnn_descriptor *from, dnnl_memory_t from_memory,
-                           const float *from_data, const dnn_descriptor *to,
-                           dnnl_memory_t to_memory, float *to_data, struct error *err) {
+                           const void *from_data, const dnn_descriptor *to, dnnl_memory_t to_memory,
+                           void *to_data, struct error *err) {
     dnnl_status_t code = dnnl_success;
     if (!*primitive) {
         dnnl_primitive_desc_t descriptor = NULL;
@@ -199,13 +209,13 @@ static enum status reorder(struct onednn *dnn, dnnl_primitive_t *primitive,
 }
 
 enum status dnn_pack(struct onednn *dnn, const struct dnn_layout *constant, const float *plain,
-                     float *packed, struct error *err) {
+                     void *packed, struct error *err) {
     struct dnn_layout *layout = (struct dnn_layout *)(uintptr_t)constant; // ours, from the list
     return reorder(dnn, &layout->pack, &layout->plain, layout->plain_memory, plain, &layout->packed,
                    layout->packed_memory, packed, err);
 }
 
-enum status dnn_unpack(struct onednn *dnn, const struct dnn_layout *constant, const float *packed,
+enum status dnn_unpack(struct onednn *dnn, const struct dnn_layout *constant, const void *packed,
                        float *plain, struct error *err) {
     struct dnn_layout *layout = (struct dnn_layout *)(uintptr_t)constant;
     return reorder(dnn, &layout->unpack, &layout->packed, layout->packed_memory, packed,
@@ -286,14 +296,16 @@ static dnnl_status_t add_argument(struct onednn *dnn, struct dnn_primitive *p, i
 
 static enum status add_arguments(struct onednn *dnn, struct dnn_primitive *p, struct error *err) {
     const struct key *key = &p->key;
-    enum dnn_pass pass = key->is_linear ? DNN_FORWARD : key->conv.pass;
-    bool bias = key->is_linear ? key->linear.bias : key->conv.bias;
+    // What a key is not about is zero in it.
+    enum dnn_pass pass = key->kind == CONV ? key->conv.pass : DNN_FORWARD;
+    bool bias = key->linear.bias || key->conv.bias;
+    bool residual = key->linear.residual || key->conv.residual;
     bool weights_pass = pass == DNN_BACKWARD_WEIGHTS;
     const_dnn_descriptor weights = dnnl_primitive_desc_query_md(
         p->descriptor, weights_pass ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
     const_dnn_descriptor scratch =
         dnnl_primitive_desc_query_md(p->descriptor, dnnl_query_scratchpad_md, 0);
-    TRY(find_layout(dnn, weights, &p->layout, err));
+    if (key->kind != MATMUL) TRY(find_layout(dnn, weights, &p->layout, err));
     if (pass == DNN_FORWARD)
         p->dst_bytes = dnnl_memory_desc_get_size(
             dnnl_primitive_desc_query_md(p->descriptor, dnnl_query_dst_md, 0));
@@ -313,7 +325,7 @@ static enum status add_arguments(struct onednn *dnn, struct dnn_primitive *p, st
         {DNNL_ARG_DST, DST, dnnl_query_dst_md, pass == DNN_FORWARD},
         {DNNL_ARG_DIFF_SRC, DST, dnnl_query_diff_src_md, pass == DNN_BACKWARD_DATA},
         {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, RESIDUAL, dnnl_query_dst_md,
-         !key->is_linear && key->conv.residual && !p->copies_residual},
+         residual && !p->copies_residual},
         {DNNL_ARG_SCRATCHPAD, SCRATCH, dnnl_query_scratchpad_md, true},
     };
     dnnl_status_t code = dnnl_success;
@@ -327,25 +339,46 @@ static enum status add_arguments(struct onednn *dnn, struct dnn_primitive *p, st
     return failed(code, "the memory of a computation", err);
 }
 
+static dnnl_status_t describe(struct onednn *dnn, struct dnn_primitive *p) {
+    const struct key *key = &p->key;
+    switch (key->kind) {
+    case CONV:
+        return dnn_conv_descriptor(dnn->engine, &key->conv, &p->descriptor, &p->copies_residual);
+    case LINEAR:
+        return dnn_linear_descriptor(dnn->engine, &key->linear, &p->descriptor);
+    case MATMUL:
+        return dnn_matmul_descriptor(dnn->engine, &key->matmul, &p->descriptor);
+    }
+    return dnnl_invalid_arguments;
+}
+
+static void name_key(const struct key *key, char *what, size_t size) {
+    const struct dnn_conv *conv = &key->conv;
+    const struct dnn_matmul *matmul = &key->matmul;
+    switch (key->kind) {
+    case CONV:
+        snprintf(what, size, "a %lldx%lld convolution from %lld to %lld channels on %lldx%lld",
+                 (long long)conv->kernel, (long long)conv->kernel, (long long)conv->in_channels,
+                 (long long)conv->out_channels, (long long)conv->h, (long long)conv->w);
+        break;
+    case LINEAR:
+        snprintf(what, size, "a linear layer from %lld to %lld", (long long)key->linear.in,
+                 (long long)key->linear.out);
+        break;
+    case MATMUL:
+        snprintf(what, size, "a matrix product %lld x %lld x %lld", (long long)matmul->m,
+                 (long long)matmul->k, (long long)matmul->n);
+        break;
+    }
+}
+
 static enum status create_primitive(struct onednn *dnn, struct dnn_primitive *p,
                                     struct error *err) {
-    const struct dnn_conv *conv = &p->key.conv;
-    const struct dnn_linear *linear = &p->key.linear;
-    dnnl_status_t code =
-        p->key.is_linear
-            ? dnn_linear_descriptor(dnn->engine, linear, &p->descriptor)
-            : dnn_conv_descriptor(dnn->engine, conv, &p->descriptor, &p->copies_residual);
+    dnnl_status_t code = describe(dnn, p);
     if (code == dnnl_success) code = dnnl_primitive_create(&p->primitive, p->descriptor);
     if (code == dnnl_success) return add_arguments(dnn, p, err);
     char what[160];
-    if (p->key.is_linear)
-        snprintf(what, sizeof what, "a linear layer from %lld to %lld", (long long)linear->in,
-                 (long long)linear->out);
-    else
-        snprintf(what, sizeof what,
-                 "a %lldx%lld convolution from %lld to %lld channels on %lldx%lld",
-                 (long long)conv->kernel, (long long)conv->kernel, (long long)conv->in_channels,
-                 (long long)conv->out_channels, (long long)conv->h, (long long)conv->w);
+    name_key(&p->key, what, sizeof what);
     return failed(code, what, err);
 }
 
@@ -389,6 +422,7 @@ enum status dnn_conv(struct onednn *dnn, const struct dnn_conv *shape,
     key.conv.residual = shape->residual;
     key.conv.relu = shape->relu;
     key.conv.accumulate = shape->accumulate;
+    key.conv.bf16 = shape->bf16;
     return prepare(dnn, &key, primitive, err);
 }
 
@@ -396,13 +430,29 @@ enum status dnn_linear(struct onednn *dnn, const struct dnn_linear *shape,
                        struct dnn_primitive **primitive, struct error *err) {
     struct key key;
     memset(&key, 0, sizeof key);
-    key.is_linear = true;
+    key.kind = LINEAR;
     key.linear.batch = shape->batch;
     key.linear.rows = shape->rows;
     key.linear.in = shape->in;
     key.linear.out = shape->out;
     key.linear.bias = shape->bias;
+    key.linear.residual = shape->residual;
     key.linear.relu = shape->relu;
+    key.linear.bf16 = shape->bf16;
+    return prepare(dnn, &key, primitive, err);
+}
+
+enum status dnn_matmul(struct onednn *dnn, const struct dnn_matmul *shape,
+                       struct dnn_primitive **primitive, struct error *err) {
+    struct key key;
+    memset(&key, 0, sizeof key);
+    key.kind = MATMUL;
+    key.matmul.batch = shape->batch;
+    key.matmul.m = shape->m;
+    key.matmul.n = shape->n;
+    key.matmul.k = shape->k;
+    key.matmul.transpose_a = shape->transpose_a;
+    key.matmul.accumulate = shape->accumulate;
     return prepare(dnn, &key, primitive, err);
 }
 
@@ -416,7 +466,7 @@ int64_t dnn_scratch_floats(const struct dnn_primitive *primitive) {
 
 enum status dnn_run(struct onednn *dnn, struct dnn_primitive *p,
                     const struct dnn_arguments *arguments, struct error *err) {
-    const float *const data[NUM_FIELDS] = {
+    const void *const data[NUM_FIELDS] = {
         [SRC] = arguments->src,           [WEIGHTS] = arguments->weights,
         [BIAS] = arguments->bias,         [RESIDUAL] = arguments->residual,
         [DIFF_DST] = arguments->diff_dst, [DST] = arguments->dst,
@@ -433,12 +483,4 @@ enum status dnn_run(struct onednn *dnn, struct dnn_primitive *p,
         dnnl_primitive_execute(p->primitive, dnn->stream, p->num_arguments, p->arguments);
     if (code == dnnl_success) code = dnnl_stream_wait(dnn->stream);
     return failed(code, "a computation", err);
-}
-
-enum status dnn_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                     const float *a, const float *b, bool accumulate, float *c, struct error *err) {
-    dnnl_status_t code =
-        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a,
-                   transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1 : 0, c, n);
-    return failed(code, "a matrix product", err);
 }

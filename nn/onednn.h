@@ -2,10 +2,12 @@
 // the project that knows it, and it hides what differs between its versions 2.6 and 3.
 //
 // A primitive is a computation prepared for one shape; the library compiles code for it, so
-// primitives are kept (the 1024 used last). Activations are NHWC. The library chooses the layout of
-// weights for each primitive; weights are brought there with dnn_pack. Nothing is allocated when a
-// primitive that was seen before is looked up; the library's own calls allocate a few hundred
-// bytes.
+// primitives are kept: the 1024 used last, at 0.1 MiB each. To make one takes half a millisecond,
+// so that even a training step on images of new extents, with a hundred of them, loses 1 % by that.
+//
+// Activations are NHWC. The library chooses the layout of weights for each primitive; weights are
+// brought there with dnn_pack. Nothing is allocated when a primitive that was seen before is looked
+// up; the library's own calls allocate a few hundred bytes.
 #pragma once
 
 #include <stdbool.h>
@@ -16,6 +18,10 @@
 struct onednn;
 struct dnn_primitive;
 struct dnn_layout;
+
+// Whether the processor multiplies bf16 numbers by itself; without, the library emulates that,
+// slower than float32.
+bool onednn_has_bf16(void);
 
 MUST_CHECK enum status onednn_create(struct onednn **dnn, struct error *err);
 void onednn_destroy(struct onednn *dnn); // NULL is fine
@@ -33,6 +39,7 @@ struct dnn_conv {
     bool residual;   // a tensor like the result is added to it
     bool relu;       // last
     bool accumulate; // the result is added to what is in dst; not for backward weights
+    bool bf16;       // src and weights are bf16, all else float32; forward only
 };
 
 // out[rows, out] = in[rows, in] x weights[out, in]^T + bias, then ReLU; with a batch, so many of
@@ -41,13 +48,28 @@ struct dnn_linear {
     int64_t batch; // 0 is 1
     int64_t rows, in, out;
     bool bias;
+    bool residual; // as for a convolution; not with a batch
     bool relu;
+    bool bf16; // in and weights
 };
 
-// Prepared primitives; the pointers hold until the next call of either function.
+// c[batch, m, n] = op(a) b + (accumulate ? c : 0), all in plain order (the last index innermost):
+// b is [batch, k, n], and a [batch, m, k] or, transposed, [batch, k, m]. For dnn_run a is src, b
+// weights, c dst.
+struct dnn_matmul {
+    int64_t batch; // 0 is 1
+    int64_t m, n, k;
+    bool transpose_a;
+    bool accumulate;
+};
+
+// Prepared primitives; the pointers hold until the next call of any of these functions.
 MUST_CHECK enum status dnn_conv(struct onednn *dnn, const struct dnn_conv *shape,
                                 struct dnn_primitive **primitive, struct error *err);
 MUST_CHECK enum status dnn_linear(struct onednn *dnn, const struct dnn_linear *shape,
+                                  struct dnn_primitive **primitive, struct error *err);
+
+MUST_CHECK enum status dnn_matmul(struct onednn *dnn, const struct dnn_matmul *shape,
                                   struct dnn_primitive **primitive, struct error *err);
 
 // The name of the library's implementation, such as "brgconv:avx512_core".
@@ -57,18 +79,19 @@ const char *dnn_implementation(const struct dnn_primitive *primitive);
 int64_t dnn_scratch_floats(const struct dnn_primitive *primitive);
 
 // The layout of a primitive's weights (of their gradient in a backward-weights pass). Equal layouts
-// are the same pointer and live as long as dnn.
+// are the same pointer and live as long as dnn; NULL for matmul. A weight in bf16 takes half a
+// float.
 const struct dnn_layout *dnn_weights_layout(const struct dnn_primitive *primitive);
 int64_t dnn_layout_floats(const struct dnn_layout *layout);
 
-// Between PyTorch's order ([out, in / groups, kh, kw], or [out, in] for a linear layer) and the
-// layout.
+// Between PyTorch's order ([out, in / groups, kh, kw], or [out, in] for a linear layer), always in
+// float32, and the layout.
 MUST_CHECK enum status dnn_pack(struct onednn *dnn, const struct dnn_layout *layout,
-                                const float *plain, float *packed, struct error *err);
+                                const float *plain, void *packed, struct error *err);
 MUST_CHECK enum status dnn_unpack(struct onednn *dnn, const struct dnn_layout *layout,
-                                  const float *packed, float *plain, struct error *err);
+                                  const void *packed, float *plain, struct error *err);
 
-// Whether dnn_scale_inputs can work on this layout.
+// Whether dnn_scale_inputs can work on this layout: of float32, blocked in a way that it knows.
 bool dnn_can_scale_inputs(const struct dnn_layout *layout);
 // scaled = packed weights with input channel i multiplied by scales[i].
 void dnn_scale_inputs(const struct dnn_layout *layout, const float *packed, const float *scales,
@@ -76,8 +99,8 @@ void dnn_scale_inputs(const struct dnn_layout *layout, const float *packed, cons
 
 // What a primitive reads and writes; unused ones are NULL.
 struct dnn_arguments {
-    const float *src; // forward: the input; backward data: dst's gradient; weights: the input
-    const float *weights;
+    const void *src; // forward: the input; backward data: dst's gradient; weights: the input
+    const void *weights;
     const float *bias;
     const float *residual;
     const float *diff_dst; // backward weights: the gradient of the convolution's result
@@ -87,12 +110,6 @@ struct dnn_arguments {
 
 MUST_CHECK enum status dnn_run(struct onednn *dnn, struct dnn_primitive *primitive,
                                const struct dnn_arguments *arguments, struct error *err);
-
-// c[m, n] = op(a) op(b) + (accumulate ? c : 0), all row-major; op transposes where asked, so that
-// op(a) is [m, k] and op(b) is [k, n]. The library may allocate memory for the panels it works on.
-MUST_CHECK enum status dnn_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                                const float *a, const float *b, bool accumulate, float *c,
-                                struct error *err);
 
 // The version that is linked, "2.6.3".
 struct onednn_version {

@@ -19,8 +19,8 @@ struct facts {
 #if DNNL_VERSION_MAJOR < 3
 
 static dnnl_status_t make(dnn_descriptor *result, int num_dims, const dnnl_dims_t dims,
-                          dnnl_format_tag_t tag) {
-    return dnnl_memory_desc_init_by_tag(result, num_dims, dims, dnnl_f32, tag);
+                          dnnl_data_type_t type, dnnl_format_tag_t tag) {
+    return dnnl_memory_desc_init_by_tag(result, num_dims, dims, type, tag);
 }
 
 dnnl_status_t dnn_descriptor_copy(dnn_descriptor *copy, const_dnn_descriptor descriptor) {
@@ -46,8 +46,8 @@ static dnnl_status_t append_relu(dnnl_post_ops_t operations) {
 #else
 
 static dnnl_status_t make(dnn_descriptor *result, int num_dims, const dnnl_dims_t dims,
-                          dnnl_format_tag_t tag) {
-    return dnnl_memory_desc_create_with_tag(result, num_dims, dims, dnnl_f32, tag);
+                          dnnl_data_type_t type, dnnl_format_tag_t tag) {
+    return dnnl_memory_desc_create_with_tag(result, num_dims, dims, type, tag);
 }
 
 dnnl_status_t dnn_descriptor_copy(dnn_descriptor *copy, const_dnn_descriptor descriptor) {
@@ -88,7 +88,7 @@ dnnl_status_t dnn_descriptor_plain(dnn_descriptor *plain, const_dnn_descriptor d
                             : facts.num_dims == 3 ? dnnl_acb
                             : facts.num_dims == 4 ? dnnl_abcd
                                                   : dnnl_abcde;
-    return make(plain, facts.num_dims, facts.dims, tag);
+    return make(plain, facts.num_dims, facts.dims, dnnl_f32, tag);
 }
 
 void dnn_descriptor_blocking(const_dnn_descriptor descriptor, struct dnn_blocking *b) {
@@ -139,6 +139,10 @@ static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attributes, const st
     return code;
 }
 
+static dnnl_data_type_t operand_type(bool bf16) {
+    return bf16 ? dnnl_bf16 : dnnl_f32;
+}
+
 struct conv_memory {
     dnn_descriptor x, weights, bias, y;
 };
@@ -152,13 +156,14 @@ static dnnl_status_t describe_conv(const struct dnn_conv *s, struct conv_memory 
     dnnl_dims_t grouped = {s->groups, s->out_channels / s->groups, s->in_channels / s->groups,
                            s->kernel, s->kernel};
     dnnl_dims_t bias = {s->out_channels};
-    dnnl_status_t code = make(&m->x, ACTIVATION_DIMS, x, dnnl_nhwc);
-    if (code == dnnl_success) code = make(&m->y, ACTIVATION_DIMS, y, dnnl_nhwc);
+    dnnl_data_type_t type = operand_type(s->bf16);
+    dnnl_status_t code = make(&m->x, ACTIVATION_DIMS, x, type, dnnl_nhwc);
+    if (code == dnnl_success) code = make(&m->y, ACTIVATION_DIMS, y, dnnl_f32, dnnl_nhwc);
     if (code == dnnl_success && s->groups == 1)
-        code = make(&m->weights, 4, weights, dnnl_format_tag_any);
+        code = make(&m->weights, 4, weights, type, dnnl_format_tag_any);
     if (code == dnnl_success && s->groups != 1)
-        code = make(&m->weights, 5, grouped, dnnl_format_tag_any);
-    if (code == dnnl_success) code = make(&m->bias, 1, bias, dnnl_a);
+        code = make(&m->weights, 5, grouped, type, dnnl_format_tag_any);
+    if (code == dnnl_success) code = make(&m->bias, 1, bias, dnnl_f32, dnnl_a);
     return code;
 }
 
@@ -296,12 +301,26 @@ dnnl_status_t dnn_conv_descriptor(dnnl_engine_t engine, const struct dnn_conv *s
 }
 
 // The dimensions of one matrix, or of a batch of them.
-static void set_matrix(const struct dnn_linear *s, int64_t rows, int64_t columns,
-                       dnnl_dims_t dims) {
+static void set_matrix(int64_t batch, int64_t rows, int64_t columns, dnnl_dims_t dims) {
     int at = 0;
-    if (s->batch > 1) dims[at++] = s->batch;
+    if (batch > 1) dims[at++] = batch;
     dims[at++] = rows;
     dims[at] = columns;
+}
+
+static dnnl_status_t create_matmul(dnnl_engine_t engine, const struct conv_memory *m, bool bias,
+                                   const_dnnl_primitive_attr_t attributes,
+                                   dnnl_primitive_desc_t *result) {
+#if DNNL_VERSION_MAJOR < 3
+    dnnl_matmul_desc_t matmul;
+    dnnl_status_t code =
+        dnnl_matmul_desc_init(&matmul, &m->x, &m->weights, bias ? &m->bias : NULL, &m->y);
+    if (code != dnnl_success) return code;
+    return dnnl_primitive_desc_create(result, &matmul, attributes, engine, NULL);
+#else
+    return dnnl_matmul_primitive_desc_create(result, engine, m->x, m->weights,
+                                             bias ? m->bias : NULL, m->y, attributes);
+#endif
 }
 
 static dnnl_status_t describe_product(dnnl_engine_t engine, const struct dnn_linear *s,
@@ -313,29 +332,20 @@ static dnnl_status_t describe_product(dnnl_engine_t engine, const struct dnn_lin
     dnnl_dims_t weights;
     dnnl_dims_t bias;
     dnnl_dims_t y;
-    set_matrix(s, s->rows, s->in, x);
-    set_matrix(s, s->in, s->out, weights);
-    set_matrix(s, 1, s->out, bias);
-    set_matrix(s, s->rows, s->out, y);
+    set_matrix(s->batch, s->rows, s->in, x);
+    set_matrix(s->batch, s->in, s->out, weights);
+    set_matrix(s->batch, 1, s->out, bias);
+    set_matrix(s->batch, s->rows, s->out, y);
     struct conv_memory m = {0};
-    struct extras extras = {.relu = s->relu};
+    struct extras extras = {.residual = s->residual, .relu = s->relu};
+    dnnl_data_type_t type = operand_type(s->bf16);
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_status_t code = make(&m.x, num_dims, x, plain);
-    if (code == dnnl_success) code = make(&m.weights, num_dims, weights, dnnl_format_tag_any);
-    if (code == dnnl_success) code = make(&m.bias, num_dims, bias, plain);
-    if (code == dnnl_success) code = make(&m.y, num_dims, y, plain);
+    dnnl_status_t code = make(&m.x, num_dims, x, type, plain);
+    if (code == dnnl_success) code = make(&m.weights, num_dims, weights, type, dnnl_format_tag_any);
+    if (code == dnnl_success) code = make(&m.bias, num_dims, bias, dnnl_f32, plain);
+    if (code == dnnl_success) code = make(&m.y, num_dims, y, dnnl_f32, plain);
     if (code == dnnl_success) code = make_attributes(&attributes, &extras, DNN_DESCRIPTOR(m.y));
-#if DNNL_VERSION_MAJOR < 3
-    dnnl_matmul_desc_t matmul;
-    if (code == dnnl_success)
-        code = dnnl_matmul_desc_init(&matmul, &m.x, &m.weights, s->bias ? &m.bias : NULL, &m.y);
-    if (code == dnnl_success)
-        code = dnnl_primitive_desc_create(result, &matmul, attributes, engine, NULL);
-#else
-    if (code == dnnl_success)
-        code = dnnl_matmul_primitive_desc_create(result, engine, m.x, m.weights,
-                                                 s->bias ? m.bias : NULL, m.y, attributes);
-#endif
+    if (code == dnnl_success) code = create_matmul(engine, &m, s->bias, attributes, result);
     if (attributes) dnnl_primitive_attr_destroy(attributes);
     destroy_conv(&m);
     return code;
@@ -357,7 +367,9 @@ dnnl_status_t dnn_linear_descriptor(dnnl_engine_t engine, const struct dnn_linea
         .kernel = 1,
         .stride = 1,
         .bias = s->bias,
+        .residual = s->residual,
         .relu = s->relu,
+        .bf16 = s->bf16,
     };
     dnnl_primitive_desc_t other = NULL;
     if (describe(engine, &conv, &other) != dnnl_success) return dnnl_success;
@@ -365,4 +377,29 @@ dnnl_status_t dnn_linear_descriptor(dnnl_engine_t engine, const struct dnn_linea
     dnnl_primitive_desc_destroy(better ? *result : other);
     if (better) *result = other;
     return dnnl_success;
+}
+
+dnnl_status_t dnn_matmul_descriptor(dnnl_engine_t engine, const struct dnn_matmul *s,
+                                    dnnl_primitive_desc_t *result) {
+    bool batched = s->batch > 1;
+    int num_dims = batched ? 3 : 2;
+    dnnl_format_tag_t plain = batched ? dnnl_abc : dnnl_ab;
+    dnnl_format_tag_t transposed = batched ? dnnl_acb : dnnl_ba;
+    dnnl_dims_t a;
+    dnnl_dims_t b;
+    dnnl_dims_t c;
+    set_matrix(s->batch, s->m, s->k, a);
+    set_matrix(s->batch, s->k, s->n, b);
+    set_matrix(s->batch, s->m, s->n, c);
+    struct conv_memory m = {0};
+    struct extras extras = {.accumulate = s->accumulate};
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_status_t code = make(&m.x, num_dims, a, dnnl_f32, s->transpose_a ? transposed : plain);
+    if (code == dnnl_success) code = make(&m.weights, num_dims, b, dnnl_f32, plain);
+    if (code == dnnl_success) code = make(&m.y, num_dims, c, dnnl_f32, plain);
+    if (code == dnnl_success) code = make_attributes(&attributes, &extras, DNN_DESCRIPTOR(m.y));
+    if (code == dnnl_success) code = create_matmul(engine, &m, false, attributes, result);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    destroy_conv(&m);
+    return code;
 }

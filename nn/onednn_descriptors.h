@@ -39,6 +39,8 @@ dnnl_status_t dnn_conv_descriptor(dnnl_engine_t engine, const struct dnn_conv *s
                                   dnnl_primitive_desc_t *result, bool *copies_residual);
 dnnl_status_t dnn_linear_descriptor(dnnl_engine_t engine, const struct dnn_linear *shape,
                                     dnnl_primitive_desc_t *result);
+dnnl_status_t dnn_matmul_descriptor(dnnl_engine_t engine, const struct dnn_matmul *shape,
+                                    dnnl_primitive_desc_t *result);
 
 // The name of the library's implementation.
 const char *dnn_descriptor_implementation(const_dnnl_primitive_desc_t descriptor);

@@ -90,7 +90,7 @@ struct parameter *parameter_add(struct parameters *parameters, enum parameter_ki
 static int64_t lay_out(struct parameters *parameters, bool trainable, int64_t at) {
     for (int64_t i = 0; i < parameters->count; i++) {
         struct parameter *p = parameters->items[i];
-        if (p->trainable != trainable) continue;
+        if (p->trainable != trainable || p->is_mapped) continue;
         if (parameters->data) p->data = parameters->data + at;
         if (parameters->grad && trainable) p->grad = parameters->grad + at;
         at += (p->count + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
@@ -114,6 +114,32 @@ enum status parameters_allocate(struct parameters *parameters, bool with_gradien
     }
     lay_out(parameters, false, lay_out(parameters, true, 0));
     return STATUS_OK;
+}
+
+void parameter_map(struct parameters *parameters, struct parameter *parameter,
+                   const struct file_view *file, const char *path, const float *data) {
+    CHECK(parameter->owner == parameters && parameter->is_packed && !parameters->data);
+    CHECK(!parameters->file || parameters->file == file);
+    parameters->file = file;
+    parameters->file_path = path;
+    parameter->is_mapped = true;
+    parameter->data = (float *)(uintptr_t)data; // which nobody writes to
+}
+
+enum status parameter_check(const struct parameter *parameter, struct error *err) {
+    const struct parameters *owner = parameter->owner;
+    if (!parameter->is_mapped || !file_view_changed(owner->file)) return STATUS_OK;
+    return error_set(
+        err, STATUS_DATA,
+        "%s: was changed while it was in use: model files must be replaced by renaming",
+        owner->file_path);
+}
+
+void parameter_drop(const struct parameter *p) {
+    if (!p->is_mapped) return;
+    const struct file_view *file = p->owner->file;
+    int64_t begin = (const char *)p->data - file->data;
+    file_view_drop(file, begin, begin + p->count * (int64_t)sizeof *p->data);
 }
 
 static void initialise(struct parameter *p, uint64_t seed) {

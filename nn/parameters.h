@@ -5,6 +5,10 @@
 // then lays all of them out in one buffer, those that are trained first, with a gradient buffer of
 // the same layout beside it: the optimiser, the gradient's norm and a checkpoint are loops over
 // floats.
+//
+// A network that only detects needs its large weights once, to pack them in its kernels' layouts.
+// So they can stay in the model file, which is mapped (parameter_map), and take no memory
+// afterwards.
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/file_view.h"
 
 enum parameter_kind {
     PARAMETER_WEIGHT,      // of a convolution or a linear layer
@@ -57,8 +62,10 @@ struct parameter {
     int64_t count; // product of shape
     struct initial initial;
     bool trainable;
-    float *data; // in C order of shape; NULL until parameters_allocate
-    float *grad; // accumulates; NULL if not trainable, or without gradients
+    bool is_packed; // the layer reads it only to make copies of its own
+    bool is_mapped; // data lies in the owner's file and cannot be written to
+    float *data;    // in C order of shape; NULL until parameters_allocate
+    float *grad;    // accumulates; NULL if not trainable, or without gradients
 };
 
 struct parameters {
@@ -67,10 +74,12 @@ struct parameters {
     int64_t count;
     int64_t capacity;
     bool out_of_memory; // sticky: parameters_allocate reports it
-    float *data;        // all values
+    float *data;        // all values that are not mapped
     float *grad;        // of the trainable ones, the first num_trainable floats of data
     int64_t num_floats; // in data; parameters begin at multiples of 16
     int64_t num_trainable_floats;
+    const struct file_view *file; // that mapped values lie in
+    const char *file_path;
     uint64_t version; // changes whenever values may have changed: what was derived is stale
     // Stands in when memory is exhausted, so that builders need no checks of their own.
     struct parameter spare;
@@ -84,6 +93,18 @@ void parameters_init(struct parameters *parameters, struct arena *arena);
 struct parameter *parameter_add(struct parameters *parameters, enum parameter_kind kind,
                                 int num_dims, const int64_t *shape, struct initial initial,
                                 const char *format, ...) PRINTF_LIKE(6, 7);
+
+// Before parameters_allocate: the values stay where they are, at data in file, which must live as
+// long as the parameters and at the same place; path, for messages, too.
+void parameter_map(struct parameters *parameters, struct parameter *parameter,
+                   const struct file_view *file, const char *path, const float *data);
+
+// To be called before mapped values are read, long after the file was opened: STATUS_DATA if it was
+// changed since. (Who cuts it off while it is read ends the program; base/file_view.h.)
+MUST_CHECK enum status parameter_check(const struct parameter *parameter, struct error *err);
+
+// The values are not needed for now: mapped ones stop counting as memory of this process.
+void parameter_drop(const struct parameter *parameter);
 
 // Lays out and allocates the values (zeros) and, with gradients, their gradients (zeros).
 MUST_CHECK enum status parameters_allocate(struct parameters *parameters, bool with_gradients,

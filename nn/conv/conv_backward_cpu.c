@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "nn/columns.h"
+#include "nn/conv/conv_columns.h"
 #include "nn/conv/conv_cpu.h"
 #include "nn/conv/conv_weights.h"
 #include "nn/conv/winograd.h"
@@ -27,12 +28,14 @@ struct backward {
     struct tensor *x;
     struct tensor *y;
     int64_t in_size, out_size; // floats of one image
-    bool folds;                // the gate was folded into the weights
-    float *opened;             // dLoss/dg, [n, in]; NULL without a gate
+    bool by_winograd;
+    bool folds;    // the gate was folded into the weights
+    float *opened; // dLoss/dg, [n, in]; NULL without a gate
 };
 
+// Winograd's convolution cuts its images into blocks by itself.
 static int64_t images_at_once(const struct backward *b) {
-    return b->conv->images_at_once == 1 ? b->x->n : ROIS_AT_ONCE;
+    return b->conv->images_at_once == 1 || b->by_winograd ? b->x->n : ROIS_AT_ONCE;
 }
 
 // How many images a computation over count of them takes.
@@ -105,9 +108,10 @@ static void accumulate(const struct backward *b, const float *plain, const float
     nn_scratch_free(b->nn, dots);
 }
 
-// The gradient of the weights from some images whose input is src.
-static void weights_of_images(const struct backward *b, struct images images, const float *src,
-                              const float *gates, float *opened) {
+// The gradients of the folded weights, [out, in / groups, k, k], from some images whose input is
+// src.
+static void weights_directly(const struct backward *b, struct images images, const float *src,
+                             float *plain) {
     struct dnn_conv shape =
         conv_shape(b->conv, b->x, filled_count(b, images.count), DNN_BACKWARD_WEIGHTS);
     float *copies[2];
@@ -119,7 +123,6 @@ static void weights_of_images(const struct backward *b, struct images images, co
     if (!primitive) return;
     const struct dnn_layout *layout = dnn_weights_layout(primitive);
     float *packed = nn_scratch(b->nn, dnn_layout_floats(layout));
-    float *plain = nn_scratch(b->nn, b->conv->weight->count);
     struct dnn_arguments arguments = {
         .src = src,
         .diff_dst = diff_dst,
@@ -129,38 +132,59 @@ static void weights_of_images(const struct backward *b, struct images images, co
     struct error err;
     if (!nn_failed(b->nn) && dnn_unpack(b->nn->onednn, layout, packed, plain, &err) != STATUS_OK)
         nn_fail(b->nn, err.code, "%s: %s", b->conv->label, err.message);
-    if (!nn_failed(b->nn)) accumulate(b, plain, gates, opened);
-    nn_scratch_free(b->nn, plain);
     nn_scratch_free(b->nn, packed);
     nn_scratch_free(b->nn, copies[1]);
     nn_scratch_free(b->nn, copies[0]);
 }
 
-static void weights_with_scaled_input(const struct backward *b, struct images images) {
-    float *scaled = nn_scratch(b->nn, images.count * b->in_size);
-    if (!scaled) return;
-    rows_scale_images(b->x->data + images.first * b->in_size,
-                      b->call->gates + images.first * b->x->c, images.count, b->x->h * b->x->w,
-                      b->x->c, scaled);
-    weights_of_images(b, images, scaled, NULL, NULL);
+// The same, with gates multiplied into the input (NULL: none).
+static void weights_of_images(const struct backward *b, struct images images, const float *gates,
+                              float *plain) {
+    const struct tensor *x = b->x;
+    const float *src = x->data + images.first * b->in_size;
+    const struct conv_gradient gradient = {
+        .conv = b->conv,
+        .count = images.count,
+        .height = x->h,
+        .width = x->w,
+        .src = src,
+        .gates = gates,
+        .diff_dst = b->y->grad + images.first * b->out_size,
+    };
+    if (b->by_winograd) {
+        winograd_weights_gradient(b->nn, &gradient, plain);
+        return;
+    }
+    if (conv_columns_apply(b->conv)) {
+        conv_columns_gradient(b->nn, &gradient, plain);
+        return;
+    }
+    float *scaled = NULL;
+    if (gates) {
+        scaled = nn_scratch(b->nn, images.count * b->in_size);
+        if (!scaled) return;
+        rows_scale_images(src, gates, images.count, x->h * x->w, x->c, scaled);
+    }
+    weights_directly(b, images, scaled ? scaled : src, plain);
     nn_scratch_free(b->nn, scaled);
 }
 
 static void weights_backward(const struct backward *b) {
-    bool gated = b->call->gates != NULL;
-    if (!b->conv->weight->grad && !(gated && b->folds)) return;
-    int64_t step = gated && b->folds ? 1 : images_at_once(b);
+    const float *gates = b->call->gates;
+    bool folds = gates && b->folds;
+    if (!b->conv->weight->grad && !folds) return;
+    int64_t step = folds ? 1 : images_at_once(b);
+    float *plain = nn_scratch(b->nn, b->conv->weight->count);
     for (int64_t first = 0; first < b->x->n && !nn_failed(b->nn); first += step) {
         int64_t left = b->x->n - first;
         struct images images = {first, left < step ? left : step};
         int64_t channel = first * b->x->c;
-        if (gated && !b->folds)
-            weights_with_scaled_input(b, images);
-        else
-            weights_of_images(b, images, b->x->data + first * b->in_size,
-                              gated ? b->call->gates + channel : NULL,
-                              gated ? b->opened + channel : NULL);
+        weights_of_images(b, images, gates && !folds ? gates + channel : NULL, plain);
+        if (!nn_failed(b->nn))
+            accumulate(b, plain, folds ? gates + channel : NULL,
+                       folds ? b->opened + channel : NULL);
     }
+    nn_scratch_free(b->nn, plain);
 }
 
 // ---- Input ----
@@ -168,7 +192,7 @@ static void weights_backward(const struct backward *b) {
 // dst = (add ? dst : 0) + the gradient of the convolution's own input, for some images.
 static void data_of_images(const struct backward *b, struct images images, bool add, float *dst) {
     const struct conv *conv = b->conv;
-    if (winograd_applies(b->nn, conv, b->y->h, b->y->w)) {
+    if (b->by_winograd) {
         const struct winograd w = {
             .conv = b->conv,
             .turned = true,
@@ -270,6 +294,7 @@ void cpu_conv_backward(struct nn *nn, struct call *base) {
         .y = y,
         .in_size = x->h * x->w * x->c,
         .out_size = y->h * y->w * y->c,
+        .by_winograd = winograd_applies(nn, call->conv, y->h, y->w),
     };
     rows_relu_gradient(y, call->relu);
     rows_bias_gradient(nn, y, call->conv->bias);
@@ -286,6 +311,7 @@ void cpu_conv_backward(struct nn *nn, struct call *base) {
         float *grad = nn_grad(nn, x, &add);
         if (grad) data_backward(&b, add, grad);
     }
+    conv_release_packed(nn, call->conv);
     nn_scratch_free(nn, b.opened);
     nn_scratch_free(nn, call->gates);
     call->gates = NULL;

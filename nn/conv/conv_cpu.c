@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "nn/bf16.h"
+#include "nn/conv/conv_product.h"
 #include "nn/conv/conv_weights.h"
 #include "nn/conv/winograd.h"
 #include "nn/device.h"
@@ -56,14 +58,14 @@ void conv_run(struct nn *nn, const struct conv *conv, struct dnn_primitive *prim
 
 // One computation over images, all of whose data is in place.
 static void run_forward(struct nn *nn, struct conv_call *call, const struct dnn_conv *shape,
-                        const float *gates, const float *src, const float *residual, float *dst) {
+                        const float *gates, const void *src, const float *residual, float *dst) {
     struct conv *conv = call->conv;
     float *scratch = NULL;
     struct dnn_primitive *primitive = conv_prepare(nn, conv, shape, &scratch);
     if (!primitive) return;
     const struct dnn_layout *layout = dnn_weights_layout(primitive);
     float *scaled = NULL;
-    const float *weights = NULL;
+    const void *weights = NULL;
     if (gates) {
         scaled = nn_scratch(nn, dnn_layout_floats(layout));
         if (scaled) conv_pack_scaled(nn, conv, layout, gates, scaled);
@@ -82,10 +84,50 @@ static void run_forward(struct nn *nn, struct conv_call *call, const struct dnn_
     nn_scratch_free(nn, scaled);
 }
 
-// The floats of one image.
-struct sizes {
-    int64_t in, out;
-};
+// Whether a gate is multiplied into the weights: never into those of bf16, since activations are
+// rounded anyway and can be multiplied then.
+static bool folds_gate(const struct nn *nn, const struct conv *conv, const struct tensor *x) {
+    return nn->precision == NN_FLOAT32 && conv_folds_gate(conv, x);
+}
+
+static void round_images(const struct tensor *x, const float *src, const float *gates,
+                         int64_t count, uint16_t *rounded) {
+    int64_t rows = x->h * x->w;
+    if (!gates) bf16_of_many_rows(src, NULL, count * rows, x->c, rounded);
+    for (int64_t i = 0; gates && i < count; i++)
+        bf16_of_many_rows(src + i * rows * x->c, gates + i * x->c, rows, x->c,
+                          rounded + i * rows * x->c);
+}
+
+// Images as a primitive reads them: with the gates multiplied in (NULL: none), in the context's
+// precision, and zeros for those that are missing. In scratch memory, which *copy then is, unless
+// they are so where they are; NULL after a failure.
+static const void *operand(struct nn *nn, const struct conv_call *call, struct images images,
+                           const float *gates, void **copy) {
+    const struct tensor *x = call->call.inputs[0];
+    int64_t size = x->h * x->w * x->c;
+    int64_t used = images.count * size;
+    int64_t all = call->conv->images_at_once * size;
+    const float *src = x->data + images.first * size;
+    *copy = NULL;
+    if (nn->precision == NN_BF16) {
+        uint16_t *rounded = bf16_scratch(nn, all);
+        *copy = rounded;
+        if (!rounded) return NULL;
+        round_images(x, src, gates, images.count, rounded);
+        memset(rounded + used, 0, (size_t)(all - used) * sizeof *rounded);
+    } else if (gates || used < all) {
+        float *floats = nn_scratch(nn, all);
+        *copy = floats;
+        if (!floats) return NULL;
+        if (gates)
+            rows_scale_images(src, gates, images.count, x->h * x->w, x->c, floats);
+        else
+            memcpy(floats, src, (size_t)used * sizeof *floats);
+        memset(floats + used, 0, (size_t)(all - used) * sizeof *floats);
+    }
+    return *copy ? *copy : src;
+}
 
 // Some images, the last of which may be missing: then they are computed in scratch memory, so that
 // an image's result does not depend on how many there are.
@@ -93,42 +135,35 @@ static void run_images(struct nn *nn, struct conv_call *call, struct images imag
     struct conv *conv = call->conv;
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
-    struct sizes size = {x->h * x->w * x->c, y->h * y->w * y->c};
-    const float *src = x->data + images.first * size.in;
-    const float *residual = call->residual ? call->residual->data + images.first * size.out : NULL;
-    float *dst = y->data + images.first * size.out;
+    int64_t size = y->h * y->w * y->c;
+    int64_t used = images.count * size;
+    int64_t all = conv->images_at_once * size;
+    const float *residual = call->residual ? call->residual->data + images.first * size : NULL;
+    float *dst = y->data + images.first * size;
     const float *gates = call->gates ? call->gates + images.first * x->c : NULL;
     struct dnn_conv shape = conv_shape(conv, x, conv->images_at_once, DNN_FORWARD);
     shape.bias = conv->bias || conv->norm;
     shape.residual = residual != NULL;
     shape.relu = call->relu;
-    bool folds = gates && conv_folds_gate(conv, x);
-    bool partial = images.count < conv->images_at_once;
-    float *copy = NULL;
+    shape.bf16 = nn->precision == NN_BF16;
+    bool folds = gates && folds_gate(nn, conv, x);
+    bool partial = used < all;
+    void *copy = NULL;
     float *result = NULL;
-    if (partial || (gates && !folds)) {
-        copy = nn_scratch(nn, conv->images_at_once * size.in);
-        if (!copy) return;
-        if (gates && !folds)
-            rows_scale_images(src, gates, images.count, x->h * x->w, x->c, copy);
-        else
-            memcpy(copy, src, (size_t)(images.count * size.in) * sizeof *copy);
-        memset(copy + images.count * size.in, 0,
-               (size_t)((conv->images_at_once - images.count) * size.in) * sizeof *copy);
-        src = copy;
-    }
+    const void *src = operand(nn, call, images, folds ? NULL : gates, &copy);
+    if (!src) return;
     if (partial) {
-        result = nn_scratch(nn, 2 * conv->images_at_once * size.out);
+        result = nn_scratch(nn, 2 * all);
         if (!result) return;
-        float *residual_copy = result + conv->images_at_once * size.out;
-        memset(residual_copy, 0, (size_t)(conv->images_at_once * size.out) * sizeof *result);
+        float *residual_copy = result + all;
+        memset(residual_copy, 0, (size_t)all * sizeof *result);
         if (residual) {
-            memcpy(residual_copy, residual, (size_t)(images.count * size.out) * sizeof *result);
+            memcpy(residual_copy, residual, (size_t)used * sizeof *result);
             residual = residual_copy;
         }
     }
     run_forward(nn, call, &shape, folds ? gates : NULL, src, residual, partial ? result : dst);
-    if (partial) memcpy(dst, result, (size_t)(images.count * size.out) * sizeof *dst);
+    if (partial) memcpy(dst, result, (size_t)used * sizeof *dst);
     nn_scratch_free(nn, result);
     nn_scratch_free(nn, copy);
 }
@@ -171,8 +206,11 @@ void cpu_conv_forward(struct nn *nn, struct call *base) {
     }
     if (winograd_applies(nn, conv, base->out->h, base->out->w))
         run_winograd(nn, call);
+    else if (conv_product_applies(nn, conv))
+        conv_product_run(nn, call);
     else
         run_direct(nn, call);
+    conv_release_packed(nn, conv);
     if (nn->mode == NN_INFERENCE) {
         nn_scratch_free(nn, call->gates);
         call->gates = NULL;

@@ -9,6 +9,16 @@ struct images {
     int64_t first, count;
 };
 
+// What a gradient of the weights follows from: images [count, height, width, in], which gates
+// [count, in] (NULL: none) are multiplied into, and the gradients of their results.
+struct conv_gradient {
+    const struct conv *conv;
+    int64_t count, height, width;
+    const float *src;
+    const float *gates;
+    const float *diff_dst;
+};
+
 // Whether a gate is folded into the weights, or else multiplied into the activations: whatever
 // moves fewer bytes.
 bool conv_folds_gate(const struct conv *conv, const struct tensor *x);

@@ -20,9 +20,12 @@ enum conv_weights_form {
     CONV_WEIGHTS_WINOGRAD_TURNED,
 };
 
-// The weights in the layout of a primitive; NULL after a failure.
-const float *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
-                         enum conv_weights_form form);
+// The weights in the layout of a primitive, and in its precision; NULL after a failure.
+const void *conv_packed(struct nn *nn, struct conv *conv, const struct dnn_layout *layout,
+                        enum conv_weights_form form);
+
+// To be called at the end of a pass, after which no packed weights are used (nn/pack.h).
+void conv_release_packed(struct nn *nn, struct conv *conv);
 
 // Those of the direct convolution with input channel i multiplied by scales[i], in scratch memory
 // of the caller's.

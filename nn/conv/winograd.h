@@ -13,6 +13,8 @@
 
 #include "nn/conv/conv.h"
 
+struct conv_gradient;
+
 // Whether a convolution of height x width results is worth it.
 bool winograd_applies(const struct nn *nn, const struct conv *conv, int64_t height, int64_t width);
 
@@ -31,3 +33,6 @@ struct winograd {
 };
 
 void winograd_run(struct nn *nn, const struct winograd *w);
+
+// plain [out, in, 3, 3] = the gradient of the weights.
+void winograd_weights_gradient(struct nn *nn, const struct conv_gradient *g, float *plain);

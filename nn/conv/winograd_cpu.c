@@ -4,28 +4,27 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "nn/bf16.h"
 #include "nn/conv/conv_weights.h"
+#include "nn/conv/winograd_tiles.h"
 #include "nn/conv/winograd_weights.h"
 #include "nn/onednn.h"
 #include "nn/vectorised.h"
 
 enum {
-    TILE = 4,  // results along an axis
-    PATCH = 6, // what they are made from
+    TILE = WINOGRAD_TILE,
+    PATCH = WINOGRAD_PATCH,
     POINTS = WINOGRAD_POINTS,
-    BLOCK = 96, // tiles that are multiplied at once: their 36 matrices stay in the cache
+    LANES = WINOGRAD_LANES,
+    // Tiles that are multiplied at once: their 36 matrices stay in the cache.
+    BLOCK = 96,
+    BLOCK_BF16 = 128,
     ROWS_MULTIPLE = 16,
-    LANES = 16, // channels that are transformed at once
     MIN_CHANNELS = 32,
 };
 
-// The points of interpolation are 0, +-p, +-q and infinity.
-static const float P = 0.75f;
-static const float Q = 1.5f;
-
-static int64_t tiles_along(int64_t size) {
-    return (size + TILE - 1) / TILE;
-}
+static const float P = WINOGRAD_P;
+static const float Q = WINOGRAD_Q;
 
 static int64_t round_up(int64_t value, int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
@@ -33,8 +32,9 @@ static int64_t round_up(int64_t value, int64_t multiple) {
 
 // Rows of one matrix product. A feature map's tiles are cut into blocks by themselves, so that they
 // do not depend on other images; regions are small and share blocks.
-static int64_t rows_of(const struct conv *conv, int64_t tiles) {
-    if (conv->images_at_once > 1 || tiles >= BLOCK) return BLOCK;
+static int64_t rows_of(const struct nn *nn, const struct conv *conv, int64_t tiles) {
+    int64_t block = nn->precision == NN_BF16 ? BLOCK_BF16 : BLOCK;
+    if (conv->images_at_once > 1 || tiles >= block) return block;
     return round_up(tiles, ROWS_MULTIPLE);
 }
 
@@ -44,36 +44,15 @@ bool winograd_applies(const struct nn *nn, const struct conv *conv, int64_t heig
         return false;
     if (conv->in_channels < MIN_CHANNELS || conv->in_channels % LANES != 0) return false;
     if (conv->out_channels < MIN_CHANNELS || conv->out_channels % LANES != 0) return false;
-    int64_t tiles = tiles_along(height) * tiles_along(width);
-    int64_t rows = conv->images_at_once > 1 ? tiles : round_up(tiles, rows_of(conv, tiles));
+    int64_t tiles = winograd_tiles_of(height, width);
+    int64_t rows = conv->images_at_once > 1 ? tiles : round_up(tiles, rows_of(nn, conv, tiles));
     // Half of the direct products at most: the rest goes into the transformations.
     return 2 * POINTS * rows <= 9 * height * width;
 }
 
-// ---- Transformations along one axis, for LANES channels at a time ----
+// ---- Results ----
 
-// B^T x: 6 values to 6.
-static inline void transform_patch(const float x0[LANES], const float x1[LANES],
-                                   const float x2[LANES], const float x3[LANES],
-                                   const float x4[LANES], const float x5[LANES],
-                                   float out[PATCH][LANES]) {
-    const float p2 = P * P;
-    const float q2 = Q * Q;
-    for (int l = 0; l < LANES; l++) {
-        float even_p = fmaf(-q2, x2[l], x4[l]);
-        float odd_p = P * fmaf(-q2, x1[l], x3[l]);
-        float even_q = fmaf(-p2, x2[l], x4[l]);
-        float odd_q = Q * fmaf(-p2, x1[l], x3[l]);
-        out[0][l] = fmaf(p2 * q2, x0[l], fmaf(-(p2 + q2), x2[l], x4[l]));
-        out[1][l] = even_p + odd_p;
-        out[2][l] = even_p - odd_p;
-        out[3][l] = even_q + odd_q;
-        out[4][l] = even_q - odd_q;
-        out[5][l] = fmaf(p2 * q2, x1[l], fmaf(-(p2 + q2), x3[l], x5[l]));
-    }
-}
-
-// A^T m: 6 values to 4.
+// A^T m: 6 values to 4, for LANES channels at a time.
 static inline void transform_result(float m[PATCH][LANES], float out[TILE][LANES]) {
     const float p2 = P * P;
     const float q2 = Q * Q;
@@ -86,52 +65,6 @@ static inline void transform_result(float m[PATCH][LANES], float out[TILE][LANES
         out[1][l] = fmaf(P, difference_p, Q * difference_q);
         out[2][l] = fmaf(p2, sum_p, q2 * sum_q);
         out[3][l] = fmaf(p2 * P, difference_p, fmaf(q2 * Q, difference_q, m[5][l]));
-    }
-}
-
-// ---- One block of tiles ----
-
-struct tile {
-    int64_t image;
-    int64_t y, x; // of its first result
-};
-
-static struct tile tile_at(const struct winograd *w, int64_t index) {
-    int64_t across = tiles_along(w->width);
-    int64_t per_image = across * tiles_along(w->height);
-    int64_t within = index % per_image;
-    return (struct tile){index / per_image, within / across * TILE, within % across * TILE};
-}
-
-// Reads the patch of one tile, zero outside the image, and writes 36 rows of c channels that lie
-// stride floats apart.
-VECTORISED static void read_patch(const float *image, const float *gates, int64_t height,
-                                  int64_t width, int64_t c, int64_t y, int64_t x, int64_t stride,
-                                  float *out) {
-    for (int64_t first = 0; first < c; first += LANES) {
-        float rows[PATCH][PATCH][LANES]; // transformed along x
-        for (int i = 0; i < PATCH; i++) {
-            float patch[PATCH][LANES];
-            int64_t at_y = y - 1 + i;
-            for (int j = 0; j < PATCH; j++) {
-                int64_t at_x = x - 1 + j;
-                bool inside = at_y >= 0 && at_y < height && at_x >= 0 && at_x < width;
-                const float *from = image + (inside ? (at_y * width + at_x) * c : 0) + first;
-                for (int l = 0; l < LANES; l++)
-                    patch[j][l] = inside ? from[l] : 0;
-            }
-            transform_patch(patch[0], patch[1], patch[2], patch[3], patch[4], patch[5], rows[i]);
-        }
-        for (int j = 0; j < PATCH; j++) {
-            float columns[PATCH][LANES];
-            transform_patch(rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j],
-                            columns);
-            for (int i = 0; i < PATCH; i++) {
-                float *to = out + (i * PATCH + j) * stride + first;
-                for (int l = 0; l < LANES; l++)
-                    to[l] = gates ? columns[i][l] * gates[first + l] : columns[i][l];
-            }
-        }
     }
 }
 
@@ -180,8 +113,8 @@ VECTORISED static void write_tile(const float *products, int64_t stride, int64_t
 
 struct plan {
     struct dnn_primitive *primitive;
-    const float *weights;
-    float *patches;  // [36, rows, in]
+    const void *weights;
+    void *patches;   // [36, rows, in], in bf16 if the context computes in it
     float *products; // [36, rows, out]
     float *scratch;
     int64_t rows, in, out;
@@ -193,10 +126,15 @@ static void run_block(struct nn *nn, const struct winograd *w, const struct plan
     int64_t out_image = w->height * w->width * p->out;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        struct tile tile = tile_at(w, first + i);
-        read_patch(w->src + tile.image * in_image, w->gates ? w->gates + tile.image * p->in : NULL,
-                   w->height, w->width, p->in, tile.y, tile.x, p->rows * p->in,
-                   p->patches + i * p->in);
+        struct winograd_tile tile = winograd_tile_at(w->height, w->width, first + i);
+        struct winograd_rows rows = {.stride = p->rows * p->in};
+        if (nn->precision == NN_BF16)
+            rows.rounded = (uint16_t *)p->patches + i * p->in;
+        else
+            rows.floats = (float *)p->patches + i * p->in;
+        winograd_read_patch(w->src + tile.image * in_image,
+                            w->gates ? w->gates + tile.image * p->in : NULL, w->height, w->width,
+                            p->in, tile, &rows);
     }
     struct error err;
     const struct dnn_arguments arguments = {
@@ -205,7 +143,7 @@ static void run_block(struct nn *nn, const struct winograd *w, const struct plan
         nn_fail(nn, err.code, "%s: %s", w->conv->label, err.message);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < count; i++) {
-        struct tile tile = tile_at(w, first + i);
+        struct winograd_tile tile = winograd_tile_at(w->height, w->width, first + i);
         const struct epilogue epilogue = {
             .bias = w->bias,
             .residual = w->residual ? w->residual + tile.image * out_image : NULL,
@@ -219,32 +157,35 @@ static void run_block(struct nn *nn, const struct winograd *w, const struct plan
 
 static bool prepare(struct nn *nn, const struct winograd *w, struct plan *p) {
     struct error err;
-    int64_t tiles = tiles_along(w->height) * tiles_along(w->width);
+    int64_t tiles = winograd_tiles_of(w->height, w->width);
     *p = (struct plan){
-        .rows = rows_of(w->conv, tiles),
+        .rows = rows_of(nn, w->conv, tiles),
         .in = w->turned ? w->conv->out_channels : w->conv->in_channels,
         .out = w->turned ? w->conv->in_channels : w->conv->out_channels,
     };
-    const struct dnn_linear shape = {.batch = POINTS, .rows = p->rows, .in = p->in, .out = p->out};
+    bool bf16 = nn->precision == NN_BF16;
+    const struct dnn_linear shape = {
+        .batch = POINTS, .rows = p->rows, .in = p->in, .out = p->out, .bf16 = bf16};
     if (dnn_linear(nn->onednn, &shape, &p->primitive, &err) != STATUS_OK) {
         nn_fail(nn, err.code, "%s: %s", w->conv->label, err.message);
         return false;
     }
     p->weights = conv_packed(nn, w->conv, dnn_weights_layout(p->primitive),
                              w->turned ? CONV_WEIGHTS_WINOGRAD_TURNED : CONV_WEIGHTS_WINOGRAD);
-    p->patches = nn_scratch(nn, POINTS * p->rows * p->in);
+    int64_t count = POINTS * p->rows * p->in;
+    p->patches = bf16 ? (void *)bf16_scratch(nn, count) : nn_scratch(nn, count);
     p->products = nn_scratch(nn, POINTS * p->rows * p->out);
     p->scratch = nn_scratch(nn, dnn_scratch_floats(p->primitive));
     if (nn_failed(nn)) return false;
     // Rows without a tile are multiplied, too, and must not hold what slows that down.
-    memset(p->patches, 0, (size_t)(POINTS * p->rows * p->in) * sizeof *p->patches);
+    memset(p->patches, 0, (size_t)count * (bf16 ? sizeof(uint16_t) : sizeof(float)));
     return true;
 }
 
 void winograd_run(struct nn *nn, const struct winograd *w) {
     struct plan plan;
     if (nn_failed(nn) || !prepare(nn, w, &plan)) return;
-    int64_t per_image = tiles_along(w->height) * tiles_along(w->width);
+    int64_t per_image = winograd_tiles_of(w->height, w->width);
     // Blocks of feature maps end with the image.
     int64_t group = w->conv->images_at_once > 1 ? w->count * per_image : per_image;
     for (int64_t begin = 0; begin < w->count * per_image; begin += group) {

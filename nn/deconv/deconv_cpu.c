@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "nn/deconv/deconv.h"
 #include "nn/device.h"
+#include "nn/matmul.h"
+#include "nn/pack.h"
 #include "nn/product.h"
 #include "nn/rows.h"
 #include "nn/vectorised.h"
@@ -19,21 +21,20 @@ enum {
 // ---- Weights ----
 
 struct deconv_cache {
-    const struct dnn_layout *layout;
-    uint64_t version; // of the parameters that the rest was made from
-    float *weights;
-    float *bias; // [4 out]: the same for each (i, j)
+    struct pack *packs;
+    uint64_t version; // of bias
+    float *bias;      // [4 out]: the same for each (i, j)
 };
 
 // [4 out, in], rows in the order (i, j, o).
-static void permute(const struct deconv *deconv, float *permuted) {
+static void permute(const struct deconv *deconv, const float *weights, float *permuted) {
     int64_t in = deconv->in_channels;
     int64_t out = deconv->out_channels;
 #pragma omp parallel for schedule(static)
     for (int64_t o = 0; o < out; o++)
         for (int64_t k = 0; k < AREA; k++)
             for (int64_t c = 0; c < in; c++)
-                permuted[(k * out + o) * in + c] = deconv->weight->data[(c * out + o) * AREA + k];
+                permuted[(k * out + o) * in + c] = weights[(c * out + o) * AREA + k];
 }
 
 static void add_permuted(const float *permuted, struct deconv *deconv) {
@@ -46,47 +47,33 @@ static void add_permuted(const float *permuted, struct deconv *deconv) {
                 deconv->weight->grad[(c * out + o) * AREA + k] += permuted[(k * out + o) * in + c];
 }
 
-static void *keep(struct nn *nn, int64_t count, size_t bytes) {
-    void *memory = arena_alloc_zero(&nn->model, count, bytes);
-    if (!memory) nn_fail(nn, STATUS_MEMORY, "packed weights: out of memory");
-    return memory;
-}
-
-static struct deconv_cache *cache_for(struct nn *nn, struct deconv *deconv,
-                                      const struct dnn_layout *layout) {
-    struct deconv_cache *cache = deconv->cache;
-    // All chunks are of one shape, so there is one layout.
-    if (cache) {
-        CHECK(cache->layout == layout);
-        return cache;
+static struct deconv_cache *cache_of(struct nn *nn, struct deconv *deconv) {
+    if (!deconv->cache) {
+        struct deconv_cache *cache = pack_keep(nn, 1, sizeof *cache);
+        if (!cache) return NULL;
+        cache->bias = pack_keep(nn, AREA * deconv->out_channels, sizeof(float));
+        if (!cache->bias) return NULL;
+        deconv->cache = cache;
     }
-    cache = keep(nn, 1, sizeof *cache);
-    float *weights = keep(nn, dnn_layout_floats(layout), sizeof *weights);
-    float *bias = keep(nn, AREA * deconv->out_channels, sizeof *bias);
-    if (!cache || !weights || !bias) return NULL;
-    *cache = (struct deconv_cache){layout, 0, weights, bias};
-    deconv->cache = cache;
-    return cache;
-}
-
-static const struct deconv_cache *packed_weights(struct nn *nn, struct deconv *deconv,
-                                                 const struct dnn_layout *layout) {
-    struct deconv_cache *cache = cache_for(nn, deconv, layout);
-    if (!cache) return NULL;
+    struct deconv_cache *cache = deconv->cache;
     uint64_t version = deconv->weight->owner->version;
-    if (cache->version == version) return cache;
-    float *permuted = nn_scratch(nn, deconv->weight->count);
-    if (!permuted) return NULL;
-    permute(deconv, permuted);
-    struct error err;
-    if (dnn_pack(nn->onednn, layout, permuted, cache->weights, &err) != STATUS_OK)
-        nn_fail(nn, err.code, "%s: %s", deconv->label, err.message);
-    nn_scratch_free(nn, permuted);
-    if (nn_failed(nn)) return NULL;
-    for (int64_t i = 0; i < AREA * deconv->out_channels; i++)
+    for (int64_t i = 0; cache->version != version && i < AREA * deconv->out_channels; i++)
         cache->bias[i] = deconv->bias->data[i % deconv->out_channels];
     cache->version = version;
     return cache;
+}
+
+static const void *packed_weights(struct nn *nn, struct deconv *deconv, struct deconv_cache *cache,
+                                  const struct dnn_layout *layout) {
+    struct pack *pack = pack_find(nn, &cache->packs, layout, 0);
+    if (!pack || pack->version == cache->version) return pack ? pack->data : NULL;
+    const float *weights = pack_source(nn, deconv->weight);
+    float *permuted = nn_scratch(nn, deconv->weight->count);
+    if (!weights || !permuted) return NULL;
+    permute(deconv, weights, permuted);
+    const void *data = pack_make(nn, pack, deconv->weight, permuted, cache->version);
+    nn_scratch_free(nn, permuted);
+    return data;
 }
 
 // ---- Rearrangement ----
@@ -144,12 +131,11 @@ void cpu_deconv_forward(struct nn *nn, struct call *base) {
     struct product product;
     int64_t positions = tensor_rows(x);
     if (positions == 0 || !product_begin(&product, nn, deconv->label, &shape)) return;
-    const struct deconv_cache *cache =
-        packed_weights(nn, deconv, dnn_weights_layout(product.primitive));
-    float *columns = nn_scratch(nn, POSITIONS_AT_ONCE * shape.out);
-    if (nn_failed(nn)) return;
-    product.weights = cache->weights;
+    struct deconv_cache *cache = cache_of(nn, deconv);
+    if (!cache) return;
+    product.weights = packed_weights(nn, deconv, cache, dnn_weights_layout(product.primitive));
     product.bias = cache->bias;
+    float *columns = nn_scratch(nn, POSITIONS_AT_ONCE * shape.out);
     for (int64_t first = 0; first < positions && !nn_failed(nn); first += POSITIONS_AT_ONCE) {
         int64_t left = positions - first;
         int64_t count = left < POSITIONS_AT_ONCE ? left : POSITIONS_AT_ONCE;
@@ -158,6 +144,7 @@ void cpu_deconv_forward(struct nn *nn, struct call *base) {
     }
     nn_scratch_free(nn, columns);
     product_end(&product);
+    pack_release(nn, cache->packs);
 }
 
 // ---- Backward ----
@@ -176,13 +163,9 @@ static void positions_backward(const struct backward *b, const float *x, float *
                                int64_t count) {
     int64_t in = b->deconv->in_channels;
     int64_t out = AREA * b->deconv->out_channels;
-    struct error err;
-    enum status status = STATUS_OK;
-    if (b->gradient)
-        status = dnn_gemm(true, false, out, in, count, b->columns, x, !first, b->gradient, &err);
-    if (status == STATUS_OK && grad)
-        status = dnn_gemm(false, false, count, in, out, b->columns, b->weights, b->add, grad, &err);
-    if (status != STATUS_OK) nn_fail(b->nn, err.code, "%s: %s", b->deconv->label, err.message);
+    const struct matmul_rows rows = {b->nn, b->deconv->label, count, in, out, b->columns};
+    if (b->gradient) matmul_rows_weights(&rows, x, !first, b->gradient);
+    if (grad) matmul_rows_input(&rows, b->weights, b->add, grad);
 }
 
 void cpu_deconv_backward(struct nn *nn, struct call *base) {
@@ -201,7 +184,7 @@ void cpu_deconv_backward(struct nn *nn, struct call *base) {
     if (deconv->weight->grad) b.gradient = nn_scratch(nn, deconv->weight->count);
     if (b.weights || b.gradient) b.columns = nn_scratch(nn, step * AREA * y->c);
     if (nn_failed(nn)) return;
-    if (b.weights) permute(deconv, b.weights);
+    if (b.weights) permute(deconv, deconv->weight->data, b.weights);
     for (int64_t first = 0; b.columns && first < positions && !nn_failed(nn); first += step) {
         int64_t left = positions - first;
         int64_t count = left < step ? left : step;

@@ -2,10 +2,6 @@
 
 #include "base/check.h"
 
-bool gate_trains(const struct gate *gate) {
-    return gate->alpha->grad || gate->gamma->grad || gate->beta->grad;
-}
-
 struct tensor *gate_forward(struct nn *nn, const struct gate *gate, struct tensor *x,
                             const struct frozen_norm *norm, struct tensor *residual, bool relu) {
     CHECK(x->c == gate->channels);

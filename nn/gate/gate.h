@@ -57,4 +57,6 @@ struct tensor *gate_forward(struct nn *nn, const struct gate *gate, struct tenso
                             const struct frozen_norm *norm, struct tensor *residual, bool relu);
 
 // Whether any of the gate's parameters is trained.
-bool gate_trains(const struct gate *gate);
+static inline bool gate_trains(const struct gate *gate) {
+    return gate->alpha->grad || gate->gamma->grad || gate->beta->grad;
+}

@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "nn/gate/gate.h"
+#include "nn/host_device.h"
 
 // exp(x) for x <= 0, to about one unit in the last place; exactly 1 at 0. Without branches and
 // calls, so that compilers turn loops over it into vector instructions. x = n log 2 + r with |r| <=
 // log 2 / 2; exp(r) by its Taylor polynomial, 2^n by its bits.
-static inline float gate_exp_negative(float x) {
+HOST_DEVICE static inline float gate_exp_negative(float x) {
     const float log2_e = 1.44269504f;
     const float log_2_high = 0.693359375f;
     const float log_2_low = -2.12194440e-4f;
@@ -36,14 +37,14 @@ static inline float gate_exp_negative(float x) {
 }
 
 // To 1e-7: what gates need is the absolute error, beside 1.
-static inline float gate_tanh(float u) {
+HOST_DEVICE static inline float gate_tanh(float u) {
     float e = gate_exp_negative(-2 * fabsf(u));
     return copysignf((1 - e) / (1 + e), u);
 }
 
 // What multiplies the channel, from u = gamma * normalised + beta (Yang et al., eq. 4; table 6 for
 // the others).
-static inline float gate_open(enum gate_activation activation, float u) {
+HOST_DEVICE static inline float gate_open(enum gate_activation activation, float u) {
     switch (activation) {
     case GATE_ONE_PLUS_TANH:
         return 1 + gate_tanh(u);
@@ -56,7 +57,7 @@ static inline float gate_open(enum gate_activation activation, float u) {
 }
 
 // d gate_open / du, from u and the value.
-static inline float gate_slope(enum gate_activation activation, float u, float value) {
+HOST_DEVICE static inline float gate_slope(enum gate_activation activation, float u, float value) {
     switch (activation) {
     case GATE_ONE_PLUS_TANH:
         return 1 - (value - 1) * (value - 1);

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "nn/device.h"
 #include "nn/linear/linear.h"
+#include "nn/matmul.h"
+#include "nn/pack.h"
 #include "nn/product.h"
 #include "nn/rows.h"
 
@@ -12,26 +14,18 @@ enum { ROWS_AT_ONCE = 64 };
 
 // ---- Weights ----
 
-// Packed weights for inputs of one size. They stay valid for the version of the parameters that
-// they were made from.
-struct pack {
-    struct pack *next;
-    const struct dnn_layout *layout;
-    int64_t area; // h w of the inputs: with the channels it determines the order of the columns
-    uint64_t version;
-    float *data;
-};
-
 struct linear_cache {
+    // Their kind is h w of the inputs, which determines the order of the columns.
     struct pack *packs;
 };
 
 // The weights with their columns in the order (h, w, c).
-static void permute(const struct linear *linear, int64_t area, float *permuted) {
+static void permute(const struct linear *linear, const float *weights, int64_t area,
+                    float *permuted) {
     int64_t c = linear->in / area;
 #pragma omp parallel for schedule(static)
     for (int64_t o = 0; o < linear->out; o++) {
-        const float *from = linear->weight->data + o * linear->in;
+        const float *from = weights + o * linear->in;
         float *to = permuted + o * linear->in;
         for (int64_t position = 0; position < area; position++)
             for (int64_t j = 0; j < c; j++)
@@ -57,50 +51,26 @@ static void add_permuted(const float *permuted, int64_t area, struct linear *lin
 static const float *plain_weights(struct nn *nn, const struct linear *linear, int64_t area,
                                   float **scratch) {
     *scratch = NULL;
-    if (area == 1) return linear->weight->data;
+    const float *weights = pack_source(nn, linear->weight);
+    if (area == 1 || !weights) return weights;
     *scratch = nn_scratch(nn, linear->weight->count);
-    if (*scratch) permute(linear, area, *scratch);
+    if (*scratch) permute(linear, weights, area, *scratch);
     return *scratch;
 }
 
-static void *keep(struct nn *nn, int64_t count, size_t bytes) {
-    void *memory = arena_alloc_zero(&nn->model, count, bytes);
-    if (!memory) nn_fail(nn, STATUS_MEMORY, "packed weights: out of memory");
-    return memory;
-}
-
-static struct pack *find_pack(struct nn *nn, struct linear *linear, const struct dnn_layout *layout,
-                              int64_t area) {
-    if (!linear->cache) linear->cache = keep(nn, 1, sizeof *linear->cache);
+static const void *packed_weights(struct nn *nn, struct linear *linear,
+                                  const struct dnn_layout *layout, int64_t area) {
+    if (!linear->cache) linear->cache = pack_keep(nn, 1, sizeof *linear->cache);
     if (!linear->cache) return NULL;
-    struct pack *pack = linear->cache->packs;
-    while (pack && (pack->layout != layout || pack->area != area))
-        pack = pack->next;
-    if (pack) return pack;
-    pack = keep(nn, 1, sizeof *pack);
-    float *data = keep(nn, dnn_layout_floats(layout), sizeof(float));
-    if (!pack || !data) return NULL;
-    *pack = (struct pack){linear->cache->packs, layout, area, 0, data};
-    linear->cache->packs = pack;
-    return pack;
-}
-
-static const float *packed_weights(struct nn *nn, struct linear *linear,
-                                   const struct dnn_layout *layout, int64_t area) {
-    struct pack *pack = find_pack(nn, linear, layout, area);
+    struct pack *pack = pack_find(nn, &linear->cache->packs, layout, area);
     if (!pack) return NULL;
     uint64_t version = linear->weight->owner->version;
     if (pack->version == version) return pack->data;
     float *scratch = NULL;
     const float *plain = plain_weights(nn, linear, area, &scratch);
-    if (!plain) return NULL;
-    struct error err;
-    if (dnn_pack(nn->onednn, layout, plain, pack->data, &err) != STATUS_OK)
-        nn_fail(nn, err.code, "%s: %s", linear->label, err.message);
+    const void *data = pack_make(nn, pack, linear->weight, plain, version);
     nn_scratch_free(nn, scratch);
-    if (nn_failed(nn)) return NULL;
-    pack->version = version;
-    return pack->data;
+    return data;
 }
 
 // ---- Forward ----
@@ -132,6 +102,7 @@ void cpu_linear_forward(struct nn *nn, struct call *base) {
     }
     nn_scratch_free(nn, last);
     product_end(&product);
+    if (linear->cache) pack_release(nn, linear->cache->packs);
 }
 
 // ---- Backward ----
@@ -141,12 +112,9 @@ static void weights_backward(struct nn *nn, struct linear *linear, const struct 
     int64_t area = x->h * x->w;
     float *separate = area > 1 ? nn_scratch(nn, linear->weight->count) : NULL;
     if (nn_failed(nn)) return;
-    struct error err;
-    if (dnn_gemm(true, false, linear->out, linear->in, x->n, dz, x->data, !separate,
-                 separate ? separate : linear->weight->grad, &err) != STATUS_OK)
-        nn_fail(nn, err.code, "%s: %s", linear->label, err.message);
-    else if (separate)
-        add_permuted(separate, area, linear);
+    const struct matmul_rows rows = {nn, linear->label, x->n, linear->in, linear->out, dz};
+    matmul_rows_weights(&rows, x->data, !separate, separate ? separate : linear->weight->grad);
+    if (separate && !nn_failed(nn)) add_permuted(separate, area, linear);
     nn_scratch_free(nn, separate);
 }
 
@@ -157,10 +125,8 @@ static void input_backward(struct nn *nn, const struct linear *linear, struct te
     float *scratch = NULL;
     const float *weights = grad ? plain_weights(nn, linear, x->h * x->w, &scratch) : NULL;
     if (!weights) return;
-    struct error err;
-    if (dnn_gemm(false, false, x->n, linear->in, linear->out, dz, weights, add, grad, &err) !=
-        STATUS_OK)
-        nn_fail(nn, err.code, "%s: %s", linear->label, err.message);
+    const struct matmul_rows rows = {nn, linear->label, x->n, linear->in, linear->out, dz};
+    matmul_rows_input(&rows, weights, add, grad);
     nn_scratch_free(nn, scratch);
 }
 

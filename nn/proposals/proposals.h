@@ -6,6 +6,7 @@
 
 #include "nn/box_coding_math.h"
 #include "nn/box_list.h"
+#include "nn/host_device.h"
 
 enum { PROPOSALS_MAX_LEVELS = 5, PROPOSALS_MAX_ANCHORS = 16 };
 
@@ -27,20 +28,27 @@ struct proposals {
     float min_side;               // of a clipped box, in pixels
 };
 
-// Anchor index of a level, in the order of its logits: y, x, anchor of the position. A cell's
-// corner plus the shift, as torchvision and detectron2 compute it.
-static inline void anchor_at(const struct proposal_level *level, int64_t num_anchors, int64_t index,
-                             float anchor[4]) {
+// A cell's corner plus the shift, as torchvision and detectron2 compute it. index counts in the
+// order of the logits of a map width wide: y, x, anchor of the position.
+HOST_DEVICE static inline void anchor_of_cells(const float (*cells)[4], float stride_x,
+                                               float stride_y, int64_t width, int64_t num_anchors,
+                                               int64_t index, float anchor[4]) {
     int64_t position = index / num_anchors;
-    const float *cell = level->cells[index % num_anchors];
-    int64_t column = position % level->logits->w;
-    int64_t row = position / level->logits->w;
-    float x = (float)column * level->stride_x;
-    float y = (float)row * level->stride_y;
+    const float *cell = cells[index % num_anchors];
+    int64_t column = position % width;
+    int64_t row = position / width;
+    float x = (float)column * stride_x;
+    float y = (float)row * stride_y;
     anchor[0] = x + cell[0];
     anchor[1] = y + cell[1];
     anchor[2] = x + cell[2];
     anchor[3] = y + cell[3];
+}
+
+static inline void anchor_at(const struct proposal_level *level, int64_t num_anchors, int64_t index,
+                             float anchor[4]) {
+    anchor_of_cells((const float(*)[4])level->cells, level->stride_x, level->stride_y,
+                    level->logits->w, num_anchors, index, anchor);
 }
 
 // Fills list, whose capacity is n x post_nms: boxes, scores (the logits) and images, best first

@@ -20,21 +20,15 @@ enum {
     BAND_ROWS = 8,
 };
 
-// A position on one axis and its share in a bin.
-struct tap {
-    int32_t index;
-    float weight;
-};
-
 // One bin on one axis; indices ascend.
 struct taps {
-    const struct tap *items;
+    const struct roi_tap *items;
     int64_t count;
 };
 
 // Room for one axis of one RoI.
 struct axis {
-    struct tap *items; // [output_size, per_bin]
+    struct roi_tap *items; // [output_size, per_bin]
     int64_t per_bin;
     int64_t counts[ROI_ALIGN_MAX_OUTPUT];
 };
@@ -45,32 +39,10 @@ static struct taps axis_taps(const struct axis *axis, int64_t p) {
 
 // ---- Taps ----
 
-// Samples come in ascending order, so only the last two taps may be at index already.
-static int64_t add_tap(struct tap *taps, int64_t count, int64_t index, float weight) {
-    for (int64_t i = count - 1; i >= 0 && i >= count - 2; i--) {
-        if (taps[i].index != index) continue;
-        taps[i].weight += weight;
-        return count;
-    }
-    taps[count] = (struct tap){(int32_t)index, weight};
-    return count + 1;
-}
-
 static void sample_axis(struct axis *axis, const struct roi_span *span, int64_t output_size,
                         int64_t extent) {
-    float grid = (float)span->grid;
-    for (int64_t p = 0; p < output_size; p++) {
-        struct tap *taps = axis->items + p * axis->per_bin;
-        int64_t count = 0;
-        for (int64_t s = 0; s < span->grid; s++) {
-            struct roi_read read;
-            int64_t i = span->bin < 0 ? span->grid - 1 - s : s;
-            if (!roi_align_read(roi_align_at(span, p, i), extent, &read)) continue;
-            count = add_tap(taps, count, read.low, read.low_weight / grid);
-            count = add_tap(taps, count, read.high, read.high_weight / grid);
-        }
-        axis->counts[p] = count;
-    }
+    for (int64_t p = 0; p < output_size; p++)
+        axis->counts[p] = roi_align_taps(span, p, extent, axis->items + p * axis->per_bin);
 }
 
 static void sample_rows(const struct roi_align_call *call, int64_t roi, struct axis *rows) {
@@ -103,13 +75,13 @@ static int64_t taps_per_bin(const struct roi_align_call *call) {
 
 static int64_t axis_floats(const struct roi_align_call *call) {
     int64_t num_taps = call->settings.output_size * taps_per_bin(call);
-    return num_taps * (int64_t)(sizeof(struct tap) / sizeof(float));
+    return num_taps * (int64_t)(sizeof(struct roi_tap) / sizeof(float));
 }
 
 // The number-th axis in memory for several.
 static struct axis axis_in(const struct roi_align_call *call, float *memory, int64_t number) {
     return (struct axis){
-        .items = (struct tap *)(void *)(memory + number * axis_floats(call)),
+        .items = (struct roi_tap *)(void *)(memory + number * axis_floats(call)),
         .per_bin = taps_per_bin(call),
     };
 }
@@ -128,8 +100,8 @@ struct cursor {
 static inline struct source next_source(const float *features, int64_t width, int64_t c,
                                         struct taps rows, struct taps columns,
                                         struct cursor *cursor) {
-    struct tap row = rows.items[cursor->row];
-    struct tap column = columns.items[cursor->column];
+    struct roi_tap row = rows.items[cursor->row];
+    struct roi_tap column = columns.items[cursor->column];
     if (++cursor->column == columns.count) {
         cursor->column = 0;
         cursor->row++;

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "nn/box_list.h"
+#include "nn/host_device.h"
 
 // Where the epsilon stands that keeps a region of exactly 224 pixels on its level.
 enum roi_level_rule {
@@ -13,7 +14,8 @@ enum roi_level_rule {
 };
 
 // 0 for P2 to num_levels - 1.
-static inline int32_t roi_level(const float box[4], enum roi_level_rule rule, int num_levels) {
+HOST_DEVICE static inline int32_t roi_level(const float box[4], enum roi_level_rule rule,
+                                            int num_levels) {
     float side = sqrtf((box[2] - box[0]) * (box[3] - box[1]));
     float level = rule == ROI_LEVELS_DETECTRON2 ? 4 + log2f(side / 224 + 1e-8f)
                                                 : 4 + log2f(side / 224) + 1e-6f;

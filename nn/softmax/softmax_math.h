@@ -4,13 +4,15 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "nn/host_device.h"
+
 // exp(x[j] - max) / sum is the softmax, log(sum) + max - x[j] its cross-entropy.
 struct softmax_row {
     float max;
     double sum;
 };
 
-static inline struct softmax_row softmax_row_of(const float *x, int64_t c) {
+HOST_DEVICE static inline struct softmax_row softmax_row_of(const float *x, int64_t c) {
     struct softmax_row row = {.max = x[0]};
     for (int64_t j = 1; j < c; j++)
         row.max = x[j] > row.max ? x[j] : row.max;
@@ -19,6 +21,6 @@ static inline struct softmax_row softmax_row_of(const float *x, int64_t c) {
     return row;
 }
 
-static inline float softmax_of(struct softmax_row row, float x) {
+HOST_DEVICE static inline float softmax_of(struct softmax_row row, float x) {
     return (float)((double)expf(x - row.max) / row.sum);
 }

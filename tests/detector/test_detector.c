@@ -13,6 +13,8 @@
 
 enum { NUM_IMAGES = 6, PATH_BYTES = 512 };
 
+static const struct nn_options TWO_THREADS = {.num_threads = 2};
+
 static struct arena arena; // of images and detections
 
 static const char *scratch_path(const char *name) {
@@ -47,7 +49,7 @@ static void begin(struct detector *detector, const char *ids) {
     struct error err;
     arena_destroy(&arena);
     arena_init(&arena, 1 << 20, 0);
-    EXPECT_OK(detector_open(detector, make_model(ids), NULL, 2, &err), &err);
+    EXPECT_OK(detector_open(detector, make_model(ids), NULL, &TWO_THREADS, &err), &err);
     REQUIRE(detector->nn != NULL);
 }
 
@@ -86,7 +88,8 @@ static void limits(void) {
     struct image image = noise_image(150, 110, 1, &arena);
     detect(&detector, &image, 1, NULL, &all);
     REQUIRE(all.count > 4);
-    detect(&detector, &image, 1, &(struct detection_limits){-1, 3}, &some);
+    detect(&detector, &image, 1, &(struct detection_limits){.min_score = -1, .max_detections = 3},
+           &some);
     struct detection_list prefix = {all.items, 3};
     EXPECT(same_detections(&prefix, &some));
     // Just those above the third's score.
@@ -94,10 +97,67 @@ static void limits(void) {
     prefix.count = 0;
     while ((double)all.items[prefix.count].score > score)
         prefix.count++;
-    detect(&detector, &image, 1, &(struct detection_limits){score, 0}, &some);
+    detect(&detector, &image, 1, &(struct detection_limits){.min_score = score}, &some);
     EXPECT(same_detections(&prefix, &some));
     detect(&detector, &image, 1, NULL, &some); // the model's own hold again
     EXPECT(same_detections(&all, &some));
+    detector_close(&detector);
+}
+
+static double overlap(const float *a, const float *b) {
+    double width = fmin((double)a[2], (double)b[2]) - fmax((double)a[0], (double)b[0]);
+    double height = fmin((double)a[3], (double)b[3]) - fmax((double)a[1], (double)b[1]);
+    double shared = fmax(width, 0) * fmax(height, 0);
+    return shared /
+           ((double)((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])) - shared);
+}
+
+static double largest_overlap(const struct detection_list *list) {
+    double largest = 0;
+    for (int64_t i = 0; i < list->count; i++)
+        for (int64_t k = 0; k < i; k++)
+            if (list->items[i].label == list->items[k].label)
+                largest = fmax(largest, overlap(list->items[i].box, list->items[k].box));
+    return largest;
+}
+
+// Overlaps that are allowed, and where masks begin.
+static void limits_of_overlap_and_masks(void) {
+    struct detector detector;
+    struct detection_list all;
+    struct detection_list few;
+    struct detection_list many;
+    begin(&detector, "");
+    struct image image = noise_image(150, 110, 1, &arena);
+    struct detection_limits limits = {.min_score = 0, .max_detections = 1000};
+    detect(&detector, &image, 1, &limits, &all);
+    limits.nms = 0.1;
+    detect(&detector, &image, 1, &limits, &few);
+    limits.nms = 0.9;
+    detect(&detector, &image, 1, &limits, &many);
+    EXPECT(few.count < all.count && all.count < many.count);
+    EXPECT(largest_overlap(&few) <= 0.1 + 1e-6 && largest_overlap(&many) > 0.5);
+    limits.nms = 0;
+    limits.mask_threshold = 0.45;
+    detect(&detector, &image, 1, &limits, &many);
+    limits.mask_threshold = 0.55;
+    detect(&detector, &image, 1, &limits, &few);
+    REQUIRE(few.count == all.count && many.count == all.count);
+    int64_t area[3] = {0};
+    for (int64_t i = 0; i < all.count; i++) {
+        const struct rle *exact = &all.items[i].mask;
+        area[0] += rle_area(&few.items[i].mask);
+        area[1] += rle_area(exact);
+        area[2] += rle_area(&many.items[i].mask);
+        // A mask at a higher threshold lies within that at a lower one.
+        EXPECT_INT(rle_intersection_area(exact, &few.items[i].mask), rle_area(&few.items[i].mask));
+        EXPECT_INT(rle_intersection_area(exact, &many.items[i].mask), rle_area(exact));
+    }
+    EXPECT(area[0] < area[1] && area[1] < area[2]);
+    limits.mask_threshold = 0.5;
+    detect(&detector, &image, 1, &limits, &many);
+    EXPECT(same_detections(&all, &many));
+    EXPECT(detector.seconds.preprocess > 0 && detector.seconds.infer > 0);
     detector_close(&detector);
 }
 
@@ -157,20 +217,21 @@ static void classes(void) {
 static void bad_models(void) {
     struct detector detector;
     struct error err;
-    EXPECT_STATUS(detector_open(&detector, scratch_path("none"), NULL, 1, &err), STATUS_NO_INPUT,
+    EXPECT_STATUS(detector_open(&detector, scratch_path("none"), NULL, NULL, &err), STATUS_NO_INPUT,
                   &err);
     EXPECT_CONTAINS(err.message, "none: No such file");
-    EXPECT_STATUS(detector_open(&detector, TESTS_DIR "/../configs/demo.json", NULL, 1, &err),
+    EXPECT_STATUS(detector_open(&detector, TESTS_DIR "/../configs/demo.json", NULL, NULL, &err),
                   STATUS_DATA, &err);
     EXPECT_CONTAINS(err.message, "demo.json: not a model file");
     const char *const items[] = {"box.hidden=64"};
     EXPECT_STATUS(
-        detector_open(&detector, make_model(""), &(struct option_texts){items, 1}, 1, &err),
+        detector_open(&detector, make_model(""), &(struct option_texts){items, 1}, NULL, &err),
         STATUS_DATA, &err);
     EXPECT_CONTAINS(err.message, "m.safetensors");
     const char *const other[] = {"box.score=0.3"};
-    EXPECT_OK(detector_open(&detector, make_model(""), &(struct option_texts){other, 1}, 1, &err),
-              &err);
+    EXPECT_OK(
+        detector_open(&detector, make_model(""), &(struct option_texts){other, 1}, NULL, &err),
+        &err);
     EXPECT_NEAR(detector.model.config.box.score, 0.3, 0);
     detector_close(&detector);
 }
@@ -229,6 +290,7 @@ int main(int argc, char **argv) {
                            (struct test_case[]){
                                {"company", company},
                                {"limits", limits},
+                               {"limits of overlap and masks", limits_of_overlap_and_masks},
                                {"not finite", not_finite},
                                {"classes", classes},
                                {"bad models", bad_models},

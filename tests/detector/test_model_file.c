@@ -1,12 +1,14 @@
 // Model files: what is saved is loaded again, and every kind of wrong file says what is wrong.
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/file_view.h"
 #include "base/json_writer.h"
 #include "base/output.h"
 #include "detector/detector_model.h"
 #include "detector/model_file.h"
+#include "tests/detector/check_model.h"
 #include "tests/harness.h"
 
 #define DEMO TESTS_DIR "/../configs/demo.json"
@@ -89,6 +91,69 @@ static void round_trip(void) {
     detector_model_destroy(&loaded);
     detector_model_destroy(&saved);
     detector_model_destroy(&saved); // a zeroed struct is fine
+}
+
+static int64_t count_mapped(const struct parameters *parameters) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < parameters->count; i++)
+        count += parameters->items[i]->is_mapped;
+    return count;
+}
+
+static enum status detect_once(struct detector_model *model, int32_t side, struct error *err) {
+    struct nn *nn = NULL;
+    struct arena arena;
+    struct detection_list list;
+    TRY(nn_create(&nn, &(struct nn_options){.num_threads = 2}, err));
+    arena_init(&arena, 1 << 20, 0);
+    struct image image = noise_image(side, side, 1, &arena);
+    enum status status = detect_images(nn, &model->network, &image, 1, &arena, &list, err);
+    nn_destroy(nn);
+    arena_destroy(&arena);
+    return status;
+}
+
+// Weights that are only packed stay in the file, but not if they are to be trained, nor what is
+// read as it is.
+static void mapped_weights(void) {
+    const char *path = scratch_path("mapped.safetensors");
+    struct detector_model model;
+    struct error err;
+    make_file(path, 3);
+    EXPECT_OK(detector_model_load(&model, path, NULL, true, &err), &err);
+    EXPECT_INT(count_mapped(&model.network.parameters), 0);
+    EXPECT(!model.file.path);
+    detector_model_destroy(&model);
+    EXPECT_OK(detector_model_load(&model, path, NULL, false, &err), &err);
+    const struct parameters *parameters = &model.network.parameters;
+    for (int64_t i = 0; i < parameters->count; i++) {
+        const struct parameter *p = parameters->items[i];
+        const struct safetensor *tensor = safetensors_find(&model.file.tensors, p->name);
+        bool is_weight = p->kind == PARAMETER_WEIGHT && !strstr(p->name, "mask_fcn_logits");
+        EXPECT(p->is_mapped == is_weight);
+        EXPECT((p->data == tensor->data) == is_weight);
+        EXPECT(p->data);
+    }
+    EXPECT(count_mapped(parameters) > 20);
+    EXPECT_OK(detect_once(&model, 90, &err), &err);
+    detector_model_destroy(&model);
+}
+
+// Whoever writes into a model file that is in use is told before anything is computed from it.
+static void changed_file(void) {
+    const char *path = scratch_path("changed.safetensors");
+    struct detector_model model;
+    struct error err;
+    make_file(path, 3);
+    EXPECT_OK(detector_model_load(&model, path, NULL, false, &err), &err);
+    make_file(path, 4); // another file of that name
+    EXPECT_OK(detect_once(&model, 90, &err), &err);
+    detector_model_destroy(&model);
+    EXPECT_OK(detector_model_load(&model, path, NULL, false, &err), &err);
+    REQUIRE(truncate(path, 1000) == 0);
+    EXPECT_STATUS(detect_once(&model, 90, &err), STATUS_DATA, &err);
+    EXPECT_CONTAINS(err.message, "changed.safetensors: was changed while it was in use");
+    detector_model_destroy(&model);
 }
 
 static bool same_files(const char *a, const char *b) {
@@ -296,6 +361,8 @@ static void unwritable(void) {
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"round_trip", round_trip},
+                                          {"mapped_weights", mapped_weights},
+                                          {"changed_file", changed_file},
                                           {"seeds", seeds},
                                           {"as_configuration", as_configuration},
                                           {"other_architecture", other_architecture},

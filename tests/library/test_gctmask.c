@@ -221,6 +221,60 @@ static void other_sizes_of_options(void) {
     gctmask_close(model);
 }
 
+// ---- Precision ----
+
+static bool has_bf16(void) {
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[8192];
+    bool found = false;
+    while (file && !found && fgets(line, sizeof line, file))
+        found = strncmp(line, "flags", 5) == 0 && strstr(line, " avx512_bf16");
+    if (file) fclose(file);
+    return found;
+}
+
+static float first_score(const struct gctmask_options *options) {
+    struct gctmask_model *model = NULL;
+    struct gctmask_result *result = NULL;
+    const char *path = scratch_path("m.safetensors");
+    EXPECT_INT(gctmask_open(path, options, &model, message, sizeof message), GCTMASK_OK);
+    EXPECT_INT(gctmask_detect_file(model, picture(0), NULL, &result, message, sizeof message),
+               GCTMASK_OK);
+    REQUIRE(gctmask_num_detections(result) > 0);
+    float score = gctmask_detection(result, 0)->score;
+    gctmask_free(result);
+    gctmask_close(model);
+    return score;
+}
+
+static void precision(void) {
+    struct gctmask_model *model = NULL;
+    struct gctmask_options options = {.size = sizeof options, .precision = 2};
+    gctmask_close(open_model()); // makes the file
+    EXPECT_INT(
+        gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
+        GCTMASK_ARGUMENT);
+    EXPECT_CONTAINS(message, "precision: 2 is none");
+    EXPECT(!model);
+    // A program that knows nothing of it may have anything behind num_threads.
+    struct gctmask_options older = {.size = offsetof(struct gctmask_options, precision),
+                                    .num_threads = 2,
+                                    .reserved = -1,
+                                    .precision = 77};
+    float score = first_score(&older);
+    EXPECT(score == first_score(NULL));
+    options.precision = GCTMASK_BF16;
+    if (!has_bf16()) {
+        EXPECT_INT(
+            gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
+            GCTMASK_UNSUPPORTED);
+        EXPECT_CONTAINS(message, "this processor has no instructions for it");
+        skip_case("this processor has no instructions for bf16");
+    }
+    float rounded = first_score(&options);
+    EXPECT(rounded != score && fabsf(rounded - score) < 0.05f);
+}
+
 // ---- Wrong calls and wrong inputs ----
 
 static void wrong_options(void) {
@@ -379,6 +433,7 @@ int main(int argc, char **argv) {
                                           {"three ways", three_ways},
                                           {"limits", limits},
                                           {"other sizes of options", other_sizes_of_options},
+                                          {"precision", precision},
                                           {"wrong options", wrong_options},
                                           {"wrong models", wrong_models},
                                           {"wrong images", wrong_images},

@@ -6,12 +6,20 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "nn/onednn.h"
+
+// Built again for other devices (tests/cuda).
+#ifndef TEST_DEVICE
+#define TEST_DEVICE NN_CPU
+#define CUDA_MODULE NULL
+#endif
 
 enum { MAX_SAMPLES = 60 };
 
 static struct nn *nn;
 static struct arena arena;
 static struct parameters parameters;
+static enum nn_precision precision;
 
 struct nn *fresh_nn(void) {
     nn_destroy(nn);
@@ -19,11 +27,34 @@ struct nn *fresh_nn(void) {
     arena_init(&arena, 1 << 20, 0);
     parameters_init(&parameters, &arena);
     struct error err;
-    const struct nn_options options = {.num_threads = 2, .guarded = true};
+    const struct nn_options options = {
+        .device = TEST_DEVICE,
+        .num_threads = 2,
+        .guarded = true,
+        .precision = precision,
+        .memory_bytes = TEST_DEVICE == NN_CUDA ? (int64_t)1 << 30 : 0,
+        .cuda_module = CUDA_MODULE,
+    };
     EXPECT_OK(nn_create(&nn, &options, &err), &err);
     REQUIRE(nn != NULL);
-    nn_begin(nn, NN_TRAINING);
+    nn_begin(nn, precision == NN_FLOAT32 ? NN_TRAINING : NN_INFERENCE);
     return nn;
+}
+
+void use_precision(enum nn_precision wanted) {
+    if (wanted == NN_BF16 && TEST_DEVICE != NN_CPU) skip_case("only the CPU computes in bf16");
+    if (wanted == NN_BF16 && !onednn_has_bf16())
+        skip_case("this processor has no instructions for bf16");
+    precision = wanted;
+}
+
+void round_to_bf16(double *values, int64_t count) {
+    enum { BITS = 8 };
+    for (int64_t i = 0; i < count; i++) {
+        int exponent = 0;
+        double fraction = frexp(values[i], &exponent);
+        values[i] = ldexp(nearbyint(ldexp(fraction, BITS)), exponent - BITS);
+    }
 }
 
 void fill(float *values, int64_t count, uint64_t seed, double low, double high) {

@@ -14,9 +14,16 @@
 #include "nn/parameters.h"
 #include "tests/harness.h"
 
-// A fresh context on the CPU with guard words behind all buffers; training mode has begun. The last
-// one is destroyed.
+// A fresh context on the tested device (the CPU unless TEST_DEVICE says otherwise) with guard words
+// behind all buffers; training mode has begun. The last one is destroyed.
 struct nn *fresh_nn(void);
+
+// What the following fresh contexts compute in; those of bf16 begin with inference mode. Ends the
+// case as skipped where the processor cannot do it.
+void use_precision(enum nn_precision precision);
+
+// values[i] rounded to 8 significant bits, of two equally near numbers to the even one.
+void round_to_bf16(double *values, int64_t count);
 
 // Values that follow from the seed, uniform in [low, high).
 void fill(float *values, int64_t count, uint64_t seed, double low, double high);

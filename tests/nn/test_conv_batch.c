@@ -79,12 +79,21 @@ static void rois(void) {
     });
 }
 
+static void in_bf16(void) {
+    use_precision(NN_BF16);
+    maps();
+    gated_maps();
+    rois();
+    use_precision(NN_FLOAT32);
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
                          {"maps", maps},
                          {"gated_maps", gated_maps},
                          {"rois", rois},
+                         {"in bf16", in_bf16},
                          {0},
                      });
 }

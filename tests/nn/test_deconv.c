@@ -89,6 +89,28 @@ static void forward(void) {
     check_forward(0, 14, 14, 8, 8, true);
 }
 
+// Nothing but the operands is rounded.
+static void check_bf16(int64_t n, int64_t h, int64_t w, int64_t in, int64_t out, bool relu) {
+    struct problem p = new_problem(n, h, w, in, out, relu);
+    fill_problem(&p, false);
+    struct tensor *y = deconv_forward(p.nn, &p.deconv, p.x, relu);
+    struct error err;
+    EXPECT_OK(nn_status(p.nn, &err), &err);
+    round_to_bf16(p.x_values, n * h * w * in);
+    round_to_bf16(p.weight, p.deconv.weight->count);
+    double *expected = new_doubles(p.y_count);
+    reference(&p, expected);
+    expect_close(y->data, expected, p.y_count, 1e-5, "y");
+}
+
+static void bf16(void) {
+    use_precision(NN_BF16);
+    check_bf16(1, 3, 5, 2, 3, true);
+    check_bf16(2, 1, 7, 16, 16, false);
+    check_bf16(3, 14, 14, 24, 17, true);
+    use_precision(NN_FLOAT32);
+}
+
 // x feeds the layer twice.
 static void check_backward(int64_t n, int64_t h, int64_t w, int64_t in, int64_t out, bool relu) {
     struct problem p = new_problem(n, h, w, in, out, relu);
@@ -220,6 +242,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
                          {"forward", forward},
+                         {"bf16", bf16},
                          {"backward", backward},
                          {"no_images", no_images},
                          {"frozen", frozen},

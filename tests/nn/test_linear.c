@@ -82,6 +82,32 @@ static void forward(void) {
     check_forward(70, 2, 3, 5, 324, false);
 }
 
+// Nothing but the operands is rounded.
+static void check_bf16(int64_t n, int64_t h, int64_t w, int64_t c, int64_t out, bool relu) {
+    struct problem p = new_problem(n, h, w, c, out, relu);
+    fill_problem(&p, false);
+    struct tensor *y = linear_forward(p.nn, &p.linear, p.x, relu);
+    struct error err;
+    EXPECT_OK(nn_status(p.nn, &err), &err);
+    round_to_bf16(p.x_values, n * p.linear.in);
+    round_to_bf16(p.weight, p.linear.weight->count);
+    double *expected = new_doubles(n * out);
+    for (int64_t row = 0; row < n; row++)
+        for (int64_t o = 0; o < out; o++)
+            expected[row * out + o] = reference(&p, row, o);
+    expect_close(y->data, expected, n * out, 1e-5, "y");
+}
+
+static void bf16(void) {
+    use_precision(NN_BF16);
+    check_bf16(1, 1, 1, 1, 1, false);
+    check_bf16(5, 1, 1, 7, 3, true);
+    check_bf16(130, 1, 1, 33, 81, true);
+    check_bf16(3, 7, 7, 20, 19, true);
+    check_bf16(0, 7, 7, 4, 3, false);
+    use_precision(NN_FLOAT32);
+}
+
 static void no_rows(void) {
     check_forward(0, 1, 1, 7, 3, true);
     check_forward(0, 7, 7, 4, 3, false);
@@ -233,6 +259,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
                          {"forward", forward},
+                         {"bf16", bf16},
                          {"no_rows", no_rows},
                          {"backward", backward},
                          {"frozen", frozen},

@@ -82,6 +82,29 @@ static void without_gradients(void) {
     arena_destroy(&arena);
 }
 
+// Mapped values stay where they are, and the buffer holds the others.
+static void mapped(void) {
+    static float values[40];
+    const struct file_view file = {.data = (const char *)values, .size = sizeof values};
+    fresh(0);
+    struct parameter *a = add("a", PARAMETER_WEIGHT, 17, (struct initial){0});
+    struct parameter *b = add("b", PARAMETER_WEIGHT, 18, (struct initial){0});
+    struct parameter *c = add("c", PARAMETER_BIAS, 19, (struct initial){0});
+    b->is_packed = true;
+    parameter_map(&parameters, b, &file, "file", values + 22);
+    EXPECT(b->is_mapped && b->data == values + 22 && !a->is_mapped);
+    allocate(false);
+    EXPECT(b->data == values + 22);
+    EXPECT_INT(a->data - parameters.data, 0);
+    EXPECT_INT(c->data - parameters.data, 32);
+    EXPECT_INT(parameters.num_floats, 32 + 32);
+    EXPECT(parameters.file == &file);
+    struct error err;
+    EXPECT_OK(parameter_check(a, &err), &err);
+    parameter_drop(a); // nothing happens
+    arena_destroy(&arena);
+}
+
 static void none_at_all(void) {
     fresh(0);
     struct error err;
@@ -187,6 +210,7 @@ int main(int argc, char **argv) {
                          {"shapes_and_names", shapes_and_names},
                          {"layout", layout},
                          {"without_gradients", without_gradients},
+                         {"mapped", mapped},
                          {"none_at_all", none_at_all},
                          {"initial_values", initial_values},
                          {"values_follow_from_the_name", values_follow_from_the_name},

@@ -2,20 +2,23 @@
 // tell who calls them. A program of its own, for that reason.
 //
 // What remains are oneDNN's own calls, a few hundred bytes for each computation (lists of
-// arguments, C++ objects). Its general matrix product, which backward passes use, also allocates
-// the panels that it packs matrices into; nothing here can prevent that, so sizes are limited for
-// the forward pass alone.
+// arguments, C++ objects).
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "nn/onednn.h"
 #include "tests/nn/check_network.h"
 #include "tests/nn/check_op.h"
 
 #if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
 
 static void inference(void) {
+    skip_case("needs glibc's own malloc");
+}
+
+static void inference_in_bf16(void) {
     skip_case("needs glibc's own malloc");
 }
 
@@ -93,10 +96,11 @@ static void step(struct nn *nn, struct network *network, enum nn_mode mode) {
 }
 
 // The third of three equal steps.
-static void count_third(enum nn_mode mode) {
+static void count_third(enum nn_mode mode, enum nn_precision precision) {
     struct nn *nn = NULL;
     struct error err;
-    EXPECT_OK(nn_create(&nn, &(struct nn_options){.num_threads = 2}, &err), &err);
+    const struct nn_options options = {.num_threads = 2, .precision = precision};
+    EXPECT_OK(nn_create(&nn, &options, &err), &err);
     REQUIRE(nn != NULL);
     struct network network;
     network_create(&network);
@@ -124,17 +128,27 @@ static void check_counting(void) {
     EXPECT_INT(atomic_load(&largest), 5000);
 }
 
-static void inference(void) {
+static void check_inference(enum nn_precision precision) {
     check_counting();
-    count_third(NN_INFERENCE);
+    count_third(NN_INFERENCE, precision);
     EXPECT_INT(atomic_load(&num_ours), 0);
     EXPECT(atomic_load(&largest) <= LARGE_BYTES);
     EXPECT(atomic_load(&num_others) > 0); // so they are seen
 }
 
+static void inference(void) {
+    check_inference(NN_FLOAT32);
+}
+
+static void inference_in_bf16(void) {
+    if (!onednn_has_bf16()) skip_case("this processor has no instructions for bf16");
+    check_inference(NN_BF16);
+}
+
 static void training(void) {
-    count_third(NN_TRAINING);
+    count_third(NN_TRAINING, NN_FLOAT32);
     EXPECT_INT(atomic_load(&num_ours), 0);
+    EXPECT(atomic_load(&largest) <= LARGE_BYTES);
 }
 
 #endif
@@ -143,6 +157,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
                          {"inference", inference},
+                         {"inference in bf16", inference_in_bf16},
                          {"training", training},
                          {0},
                      });

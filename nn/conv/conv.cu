@@ -1,0 +1,265 @@
+// The gated convolution on CUDA; conv.h has the equations.
+//
+// Where weights are smaller than an image (feature maps), the gate is folded into them, image by
+// image, and backward the gate's gradient is read off the weights' gradient: no pass over
+// activations either way. Elsewhere (the maps of regions) activations are scaled.
+
+#include "nn/cuda/columns.h"
+#include "nn/cuda/dnn.h"
+#include "nn/cuda/rows.h"
+#include "nn/gate/gate_cuda.h"
+
+extern "C" {
+#include "nn/conv/conv.h"
+}
+
+// ---- Weights ----
+
+// [out, kernel, kernel, in / groups], from [out, in / groups, kernel, kernel].
+struct layout {
+    int64_t count, taps, channels; // kernel^2; in / groups
+    int64_t out_of_group;
+};
+
+static struct layout layout_of(const struct conv *conv) {
+    return layout{conv->weight->count, conv->kernel * conv->kernel,
+                  conv->in_channels / conv->groups, conv->out_channels / conv->groups};
+}
+
+// Where packed weight i comes from.
+static __device__ int64_t source_of(const struct layout &l, int64_t i) {
+    int64_t channel = i % l.channels;
+    int64_t tap = i / l.channels % l.taps;
+    return (i / l.channels / l.taps * l.channels + channel) * l.taps + tap;
+}
+
+// What multiplies packed weight i: the norm's scale of its output and the gate of its input.
+static __device__ float factor_of(const struct layout &l, int64_t i, const float *norm,
+                                  const float *gates) {
+    int64_t out = i / l.channels / l.taps;
+    float factor = norm ? norm[out] : 1;
+    if (gates) factor *= gates[out / l.out_of_group * l.channels + i % l.channels];
+    return factor;
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    pack(const float *weights, struct layout l, const float *norm, const float *gates,
+         float *packed) {
+    int64_t i = global_index();
+    if (i < l.count) packed[i] = weights[source_of(l, i)] * factor_of(l, i, norm, gates);
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    add_packed(const float *packed, struct layout l, const float *norm, const float *gates,
+               float *grad) {
+    int64_t i = global_index();
+    if (i < l.count) grad[source_of(l, i)] += packed[i] * factor_of(l, i, norm, gates);
+}
+
+static void run_pack(struct nn *nn, const struct conv *conv, const float *norm, const float *gates,
+                     float *packed) {
+    struct operands o = {.nn = nn};
+    struct layout layout = layout_of(conv);
+    const float *weights = operand_values(&o, conv->weight);
+    LAUNCH(nn, pack, blocks_for(layout.count, BLOCK_THREADS), BLOCK_THREADS, 0, weights, layout,
+           norm, gates, packed);
+    operands_end(&o);
+}
+
+// ---- Forward ----
+
+static bool folds_gate(const struct conv *conv, const struct tensor *x) {
+    return conv->images_at_once == 1 && conv->weight->count < x->h * x->w * x->c;
+}
+
+static struct dnn_shape shape_of(const struct conv *conv, const struct tensor *x,
+                                 const struct tensor *y, int64_t images) {
+    return dnn_shape{images, x->h,         x->w,         x->c,         y->h,         y->w,
+                     y->c,   conv->groups, conv->kernel, conv->stride, conv->padding};
+}
+
+static const float *image_at(const float *data, const struct tensor *t, int64_t image) {
+    return data ? data + image * t->h * t->w * t->c : NULL;
+}
+
+// Image by image, each with weights of its own.
+static void run_folded(struct nn *nn, const struct conv_call *call, const float *norm,
+                       const struct dnn_epilogue *epilogue) {
+    const struct tensor *x = call->call.inputs[0];
+    const struct tensor *y = call->call.out;
+    struct dnn_shape shape = shape_of(call->conv, x, y, 1);
+    float *weights = nn_scratch(nn, call->conv->weight->count);
+    for (int64_t i = 0; i < x->n && !nn_failed(nn); i++) {
+        struct dnn_epilogue own = *epilogue;
+        own.residual = image_at(epilogue->residual, y, i);
+        run_pack(nn, call->conv, norm, call->gates + i * x->c, weights);
+        dnn_forward(nn, &shape, image_at(x->data, x, i), weights, &own,
+                    y->data + i * y->h * y->w * y->c);
+    }
+    nn_scratch_free(nn, weights);
+}
+
+// All images at once, x scaled if there are gates.
+static void run_whole(struct nn *nn, const struct conv_call *call, const float *norm,
+                      const struct dnn_epilogue *epilogue) {
+    const struct tensor *x = call->call.inputs[0];
+    const struct tensor *y = call->call.out;
+    struct dnn_shape shape = shape_of(call->conv, x, y, x->n);
+    float *weights = nn_scratch(nn, call->conv->weight->count);
+    float *scaled = call->gates ? nn_scratch(nn, tensor_count(x)) : NULL;
+    if (nn_failed(nn)) return;
+    if (scaled) cuda_rows_scale(nn, x->data, call->gates, x->n, x->h * x->w, x->c, scaled);
+    run_pack(nn, call->conv, norm, NULL, weights);
+    dnn_forward(nn, &shape, scaled ? scaled : x->data, weights, epilogue, y->data);
+    nn_scratch_free(nn, scaled);
+    nn_scratch_free(nn, weights);
+}
+
+void cuda_conv_forward(struct nn *nn, struct call *base) {
+    struct conv_call *call = (struct conv_call *)base;
+    struct conv *conv = call->conv;
+    struct tensor *x = base->inputs[0];
+    if (conv->gate) {
+        cuda_gate_embed(nn, conv->gate, x);
+        call->gates = nn_scratch(nn, x->n * x->c);
+        if (nn_failed(nn)) return;
+        cuda_gate_compute(nn, conv->gate, x->embedding, x->n, call->gates);
+    }
+    float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;
+    struct operands o = {.nn = nn};
+    struct dnn_epilogue epilogue = {operand_values(&o, conv->bias),
+                                    call->residual ? call->residual->data : NULL, call->relu};
+    if (norm) epilogue.bias = norm + conv->out_channels;
+    if (nn_failed(nn)) return;
+    if (call->gates && folds_gate(conv, x))
+        run_folded(nn, call, norm, &epilogue);
+    else
+        run_whole(nn, call, norm, &epilogue);
+    operands_end(&o);
+    nn_scratch_free(nn, norm);
+    if (nn->mode == NN_INFERENCE) {
+        nn_scratch_free(nn, call->gates);
+        call->gates = NULL;
+    }
+}
+
+// ---- Backward ----
+
+struct backward {
+    struct nn *nn;
+    const struct conv_call *call;
+    const struct conv *conv;
+    struct tensor *x;
+    const struct tensor *y;
+    const float *norm;   // the factors of the frozen norm, or NULL
+    float *weights;      // packed, with the norm but without gates
+    float *weights_grad; // of the parameter; NULL if it is frozen
+    bool folds;          // the gates were folded into the weights
+    float *opened;       // [n, in]: dLoss/dg
+};
+
+static void accumulate(const struct backward *b, const float *packed, const float *gates) {
+    struct layout layout = layout_of(b->conv);
+    if (b->weights_grad)
+        LAUNCH(b->nn, add_packed, blocks_for(layout.count, BLOCK_THREADS), BLOCK_THREADS, 0, packed,
+               layout, b->norm, gates, b->weights_grad);
+}
+
+// From each image's gradient of the unscaled weights to its gates': sum over outputs and taps of
+// W dWx for each input channel.
+static void folded_weights_backward(const struct backward *b) {
+    struct nn *nn = b->nn;
+    const struct conv *conv = b->conv;
+    struct layout layout = layout_of(conv);
+    struct dnn_shape shape = shape_of(conv, b->x, b->y, 1);
+    float *packed = nn_scratch(nn, layout.count);
+    for (int64_t i = 0; i < b->x->n && !nn_failed(nn); i++) {
+        dnn_backward_weights(nn, &shape, image_at(b->x->data, b->x, i),
+                             image_at(b->y->grad, b->y, i), packed);
+        cuda_columns_reduce(nn, COLUMNS_DOT, packed, b->weights, conv->groups,
+                            layout.out_of_group * layout.taps, layout.channels,
+                            b->opened + i * b->x->c);
+        accumulate(b, packed, b->call->gates + i * b->x->c);
+    }
+    nn_scratch_free(nn, packed);
+}
+
+static void weights_backward(const struct backward *b) {
+    struct nn *nn = b->nn;
+    const struct tensor *x = b->x;
+    if (b->call->gates && b->folds) {
+        folded_weights_backward(b);
+        return;
+    }
+    if (!b->weights_grad) return;
+    struct dnn_shape shape = shape_of(b->conv, x, b->y, x->n);
+    float *packed = nn_scratch(nn, b->conv->weight->count);
+    float *scaled = b->call->gates ? nn_scratch(nn, tensor_count(x)) : NULL;
+    if (nn_failed(nn)) return;
+    if (scaled) cuda_rows_scale(nn, x->data, b->call->gates, x->n, x->h * x->w, x->c, scaled);
+    dnn_backward_weights(nn, &shape, scaled ? scaled : x->data, b->y->grad, packed);
+    accumulate(b, packed, NULL);
+    nn_scratch_free(nn, scaled);
+    nn_scratch_free(nn, packed);
+}
+
+// Through the convolution, then through the gate.
+static void gated_data_backward(const struct backward *b) {
+    struct nn *nn = b->nn;
+    const struct gate *gate = b->conv->gate;
+    struct tensor *x = b->x;
+    int64_t rows = x->h * x->w;
+    bool add = false;
+    float *grad = nn_grad(nn, x, &add);
+    float *pull = nn_scratch(nn, x->n * x->c);
+    float *separate = add || !grad ? nn_scratch(nn, tensor_count(x)) : NULL;
+    float *scaled = separate ? separate : grad;
+    if (nn_failed(nn)) return;
+    struct dnn_shape shape = shape_of(b->conv, x, b->y, x->n);
+    if (grad || !b->folds) dnn_backward_data(nn, &shape, b->y->grad, b->weights, false, scaled);
+    if (!b->folds)
+        cuda_columns_reduce(nn, COLUMNS_DOT, scaled, x->data, x->n, rows, x->c, b->opened);
+    cuda_gate_gradient(nn, gate, x->embedding, b->opened, x->n, pull);
+    const struct gate_flow flow = {gate,         x->data, scaled, b->call->gates,
+                                   x->embedding, pull,    x->n,   rows};
+    if (grad) cuda_gate_pull(nn, &flow, add, grad);
+    nn_scratch_free(nn, separate);
+    nn_scratch_free(nn, pull);
+}
+
+static void data_backward(const struct backward *b) {
+    bool add = false;
+    float *grad = nn_grad(b->nn, b->x, &add);
+    struct dnn_shape shape = shape_of(b->conv, b->x, b->y, b->x->n);
+    if (grad) dnn_backward_data(b->nn, &shape, b->y->grad, b->weights, add, grad);
+}
+
+void cuda_conv_backward(struct nn *nn, struct call *base) {
+    struct conv_call *call = (struct conv_call *)base;
+    const struct conv *conv = call->conv;
+    struct tensor *x = base->inputs[0];
+    struct tensor *y = base->out;
+    struct operands o = {.nn = nn};
+    struct backward b = {nn, call, conv, x, y, NULL, NULL, NULL, folds_gate(conv, x), NULL};
+    cuda_rows_relu_gradient(nn, y, call->relu);
+    cuda_rows_bias_gradient(nn, y->grad, tensor_rows(y), y->c, conv->bias);
+    float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;
+    b.norm = norm;
+    b.weights = nn_scratch(nn, conv->weight->count);
+    b.weights_grad = operand_gradient(&o, conv->weight);
+    b.opened = call->gates ? nn_scratch(nn, x->n * x->c) : NULL;
+    if (nn_failed(nn)) return;
+    run_pack(nn, conv, norm, NULL, b.weights);
+    weights_backward(&b);
+    if (call->gates && (x->wants_grad || gate_trains(conv->gate)))
+        gated_data_backward(&b);
+    else
+        data_backward(&b);
+    nn_scratch_free(nn, b.opened);
+    operands_end(&o);
+    nn_scratch_free(nn, b.weights);
+    nn_scratch_free(nn, norm);
+    nn_scratch_free(nn, call->gates);
+    call->gates = NULL;
+    cuda_rows_residual_gradient(nn, y, call->residual);
+}

@@ -1,0 +1,53 @@
+// What the program and its CUDA module know of each other.
+//
+// The module is a shared object of its own, opened when a context on such a device is created, so
+// that one program runs on machines with CUDA and without. It has one function,
+// gctmask_cuda_backend, which returns the table below. What its kernels need of the program (step
+// memory, gradients) comes as a table, too, so that neither has to export anything else.
+#pragma once
+
+#include "nn/nn.h"
+
+#define CUDA_BACKEND_FUNCTION "gctmask_cuda_backend"
+
+typedef void cuda_kernel(struct nn *nn, struct call *call);
+
+struct cuda_services {
+    float *(*scratch)(struct nn *nn, int64_t num_floats);
+    void (*scratch_free)(struct nn *nn, void *scratch);
+    float *(*grad)(struct nn *nn, struct tensor *input, bool *add);
+    void (*fail)(struct nn *nn, enum status code, const char *message);
+};
+
+struct cuda_device; // an open device and its stream
+
+struct cuda_backend {
+    int64_t layout; // cuda_backend_layout() where it was compiled
+    struct cuda_kernels {
+        cuda_kernel *forward;
+        cuda_kernel *backward; // NULL where nothing flows back
+    } kernels[NUM_OPS];
+    enum status (*open)(struct cuda_device **device, int number, struct error *err);
+    void (*close)(struct cuda_device *device); // NULL is fine
+    int64_t (*memory_bytes)(const struct cuda_device *device);
+    // Memory that both the device and the program can use, at the same address.
+    enum status (*allocate)(struct cuda_device *device, int64_t bytes, void **memory,
+                            struct error *err);
+    void (*release)(struct cuda_device *device, void *memory);
+    // Until all that was launched has ended; its failure, if there was one.
+    enum status (*synchronise)(struct cuda_device *device, struct error *err);
+};
+
+// A context's part of the device.
+struct cuda {
+    const struct cuda_backend *backend;
+    const struct cuda_services *services;
+    struct cuda_device *device;
+};
+
+typedef const struct cuda_backend *cuda_backend_function(void);
+
+// Differs between a program and a module that do not belong together.
+static inline int64_t cuda_backend_layout(void) {
+    return (int64_t)(sizeof(struct nn) * 1000000 + sizeof(struct call) * 1000) + (int64_t)NUM_OPS;
+}

@@ -1,0 +1,110 @@
+// What the operations' .cu files share: the program's headers as C++ sees them, launches on the
+// context's stream, and operands that lie in the host's memory.
+#pragma once
+
+#include "nn/cuda/gpu.h"
+
+// Headers of the system go first, so that none of them is read as C below.
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+extern "C" {
+#include "base/check.h"
+#include "nn/cuda/backend.h"
+#include "nn/host_device.h"
+#include "nn/nn.h"
+#include "nn/parameters.h"
+
+#define OP(name)                                                                                   \
+    void cuda_##name##_forward(struct nn *nn, struct call *call);                                  \
+    void cuda_##name##_backward(struct nn *nn, struct call *call);
+#define FORWARD(name) void cuda_##name##_forward(struct nn *nn, struct call *call);
+#include "nn/ops.def"
+#undef OP
+#undef FORWARD
+}
+
+cudaStream_t cuda_stream(const struct nn *nn);
+
+// Launches on the context's stream. Nothing runs after a failure.
+#define LAUNCH(nn, kernel, grid, block, shared_bytes, ...)                                         \
+    do {                                                                                           \
+        if (!nn_failed(nn))                                                                        \
+            GPU_LAUNCH(kernel, grid, block, shared_bytes, cuda_stream(nn), __VA_ARGS__);           \
+    } while (0)
+
+// Blocks of so many threads for count of them, which is not 0.
+static inline unsigned blocks_for(int64_t count, int64_t threads) {
+    return (unsigned)((count + threads - 1) / threads);
+}
+
+enum { BLOCK_THREADS = 256 }; // of most kernels
+
+// The index of a thread among all of a one-dimensional grid.
+static __device__ inline int64_t global_index() {
+    return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+// ---- Operands ----
+
+// Kernels get addresses that the device can use. What an operation is given may lie elsewhere
+// (labels, targets, indices that the caller has, parameters in the program's memory); then it is
+// copied to step memory for the time of the call, and back if it is written to. What lies in the
+// device's reach already costs a question to the driver.
+enum { MAX_OPERANDS = 16 };
+
+struct operands {
+    struct nn *nn;
+    int count;
+    struct copy {
+        void *host, *device;
+        int64_t bytes;
+        bool back;
+    } copies[MAX_OPERANDS];
+};
+
+enum operand_use { OPERAND_IN, OPERAND_OUT, OPERAND_IN_OUT };
+
+// NULL for NULL, and for nothing.
+void *operand_bytes(struct operands *operands, const void *data, int64_t bytes,
+                    enum operand_use use);
+
+// Brings results back, waiting for them if there are any, and frees the copies.
+void operands_end(struct operands *operands);
+
+template <class Type>
+static inline const Type *operand_in(struct operands *operands, const Type *data, int64_t count) {
+    return (const Type *)operand_bytes(operands, data, count * (int64_t)sizeof *data, OPERAND_IN);
+}
+
+template <class Type>
+static inline Type *operand_out(struct operands *operands, Type *data, int64_t count) {
+    return (Type *)operand_bytes(operands, data, count * (int64_t)sizeof *data, OPERAND_OUT);
+}
+
+template <class Type>
+static inline Type *operand_in_out(struct operands *operands, Type *data, int64_t count) {
+    return (Type *)operand_bytes(operands, data, count * (int64_t)sizeof *data, OPERAND_IN_OUT);
+}
+
+static inline const float *operand_values(struct operands *operands, const struct parameter *p) {
+    return p ? operand_in(operands, p->data, p->count) : NULL;
+}
+
+// Of a parameter's gradient, which accumulates; NULL if it has none.
+static inline float *operand_gradient(struct operands *operands, const struct parameter *p) {
+    return p && p->grad ? operand_in_out(operands, p->grad, p->count) : NULL;
+}
+
+// ---- Memory ----
+
+// Copies on the device, or between it and the host without waiting.
+void cuda_copy(struct nn *nn, void *to, const void *from, int64_t bytes);
+void cuda_zero(struct nn *nn, void *to, int64_t bytes);
+// Waits until all that was launched has ended.
+void cuda_wait(struct nn *nn);

@@ -1,0 +1,197 @@
+// The device itself: opening, memory, copies; and the functions of nn/nn.h that kernels call, which
+// the module has from the program.
+
+#include "nn/cuda/kernel.h"
+
+enum { OLDEST_MAJOR = 7, OLDEST_MINOR = 5 }; // what CUDA 13 compiles for
+
+struct cuda_device {
+    int number;
+    int64_t memory_bytes;
+    cudaStream_t stream;
+};
+
+static enum status failure(struct error *err, const char *what, cudaError_t code) {
+    return error_set(err, code == cudaErrorMemoryAllocation ? STATUS_MEMORY : STATUS_DEVICE,
+                     "CUDA: %s: %s", what, cudaGetErrorString(code));
+}
+
+// ---- Opening ----
+
+static enum status check_device(int number, cudaDeviceProp *properties, struct error *err) {
+    int count = 0;
+    cudaError_t code = cudaGetDeviceCount(&count);
+    if (code != cudaSuccess) return failure(err, "no device can be used", code);
+    if (number < 0 || number >= count)
+        return error_set(err, STATUS_DEVICE, "CUDA: device %d is not there, expected 0 to %d",
+                         number, count - 1);
+    code = cudaGetDeviceProperties(properties, number);
+    if (code != cudaSuccess) return failure(err, "the device's properties", code);
+    if (properties->major * 10 + properties->minor < OLDEST_MAJOR * 10 + OLDEST_MINOR)
+        return error_set(err, STATUS_DEVICE,
+                         "CUDA: device %d (%s) has compute capability %d.%d, expected %d.%d or "
+                         "more",
+                         number, properties->name, properties->major, properties->minor,
+                         OLDEST_MAJOR, OLDEST_MINOR);
+    int shares = 0;
+    code = cudaDeviceGetAttribute(&shares, cudaDevAttrConcurrentManagedAccess, number);
+    if (code == cudaSuccess && shares) return STATUS_OK;
+    return error_set(err, STATUS_DEVICE,
+                     "CUDA: device %d (%s) cannot share memory with the program while it computes",
+                     number, properties->name);
+}
+
+static enum status device_open(struct cuda_device **result, int number, struct error *err) {
+    *result = NULL;
+    cudaDeviceProp properties;
+    TRY(check_device(number, &properties, err));
+    cudaError_t code = cudaSetDevice(number);
+    if (code != cudaSuccess) return failure(err, "the device cannot be used", code);
+    cudaStream_t stream = NULL;
+    code = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    if (code != cudaSuccess) return failure(err, "a stream", code);
+    *result = new cuda_device{number, (int64_t)properties.totalGlobalMem, stream};
+    return STATUS_OK;
+}
+
+static void device_close(struct cuda_device *device) {
+    if (!device) return;
+    cudaStreamDestroy(device->stream);
+    delete device;
+}
+
+static int64_t device_memory_bytes(const struct cuda_device *device) {
+    return device->memory_bytes;
+}
+
+static enum status device_allocate(struct cuda_device *device, int64_t bytes, void **memory,
+                                   struct error *err) {
+    (void)device;
+    cudaError_t code = cudaMallocManaged(memory, (size_t)bytes, cudaMemAttachGlobal);
+    return code == cudaSuccess ? STATUS_OK : failure(err, "step memory", code);
+}
+
+static void device_release(struct cuda_device *device, void *memory) {
+    cudaStreamSynchronize(device->stream);
+    cudaFree(memory);
+}
+
+static enum status device_synchronise(struct cuda_device *device, struct error *err) {
+    cudaError_t launched = cudaGetLastError();
+    cudaError_t code = cudaStreamSynchronize(device->stream);
+    if (launched != cudaSuccess) return failure(err, "a kernel cannot be launched", launched);
+    return code == cudaSuccess ? STATUS_OK : failure(err, "a kernel failed", code);
+}
+
+extern "C" __attribute__((visibility("default"))) const struct cuda_backend *
+gctmask_cuda_backend(void) {
+    static const struct cuda_backend BACKEND = {
+        cuda_backend_layout(),
+        {
+#define OP(name)      {cuda_##name##_forward, cuda_##name##_backward},
+#define FORWARD(name) {cuda_##name##_forward, NULL},
+#include "nn/ops.def"
+#undef OP
+#undef FORWARD
+        },
+        device_open,
+        device_close,
+        device_memory_bytes,
+        device_allocate,
+        device_release,
+        device_synchronise,
+    };
+    return &BACKEND;
+}
+
+cudaStream_t cuda_stream(const struct nn *nn) {
+    return nn->cuda->device->stream;
+}
+
+// ---- The program's functions ----
+
+extern "C" {
+
+float *nn_scratch(struct nn *nn, int64_t num_floats) {
+    return nn->cuda->services->scratch(nn, num_floats);
+}
+
+void nn_scratch_free(struct nn *nn, void *scratch) {
+    nn->cuda->services->scratch_free(nn, scratch);
+}
+
+float *nn_grad(struct nn *nn, struct tensor *input, bool *add) {
+    return nn->cuda->services->grad(nn, input, add);
+}
+
+bool nn_failed(const struct nn *nn) {
+    return nn->failure.code != STATUS_OK;
+}
+
+void nn_fail(struct nn *nn, enum status code, const char *format, ...) {
+    char message[ERROR_MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    nn->cuda->services->fail(nn, code, message);
+}
+}
+
+// ---- Memory ----
+
+static void check(struct nn *nn, const char *what, cudaError_t code) {
+    if (code != cudaSuccess)
+        nn_fail(nn, STATUS_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(code));
+}
+
+void cuda_copy(struct nn *nn, void *to, const void *from, int64_t bytes) {
+    if (bytes == 0 || nn_failed(nn)) return;
+    check(nn, "a copy",
+          cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDefault, cuda_stream(nn)));
+}
+
+void cuda_zero(struct nn *nn, void *to, int64_t bytes) {
+    if (bytes == 0 || nn_failed(nn)) return;
+    check(nn, "clearing memory", cudaMemsetAsync(to, 0, (size_t)bytes, cuda_stream(nn)));
+}
+
+void cuda_wait(struct nn *nn) {
+    check(nn, "a kernel failed", cudaStreamSynchronize(cuda_stream(nn)));
+}
+
+static bool device_can_use(const void *data) {
+    cudaPointerAttributes attributes = {};
+    if (cudaPointerGetAttributes(&attributes, data) == cudaSuccess)
+        return attributes.type != cudaMemoryTypeUnregistered;
+    cudaGetLastError(); // an unknown pointer is an answer, not a failure
+    return false;
+}
+
+void *operand_bytes(struct operands *operands, const void *data, int64_t bytes,
+                    enum operand_use use) {
+    struct nn *nn = operands->nn;
+    if (!data || bytes == 0) return NULL;
+    if (device_can_use(data)) return (void *)data;
+    CHECK(operands->count < MAX_OPERANDS);
+    void *device = nn_scratch(nn, (bytes + 3) / (int64_t)sizeof(float));
+    if (!device) return NULL;
+    if (use != OPERAND_OUT) cuda_copy(nn, device, data, bytes);
+    operands->copies[operands->count++] = {(void *)data, device, bytes, use != OPERAND_IN};
+    return device;
+}
+
+void operands_end(struct operands *operands) {
+    struct nn *nn = operands->nn;
+    bool back = false;
+    for (int i = 0; i < operands->count; i++) {
+        const operands::copy &copy = operands->copies[i];
+        if (!copy.back) continue;
+        cuda_copy(nn, copy.host, copy.device, copy.bytes);
+        back = true;
+    }
+    if (back) cuda_wait(nn);
+    for (int i = operands->count - 1; i >= 0; i--)
+        nn_scratch_free(nn, operands->copies[i].device);
+    operands->count = 0;
+}

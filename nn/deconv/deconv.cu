@@ -1,0 +1,123 @@
+// The transposed convolution on CUDA: a product of each position with 4 out columns, in the order
+// (i, j, o), and a rearrangement.
+
+#include "nn/cuda/dnn.h"
+#include "nn/cuda/rows.h"
+
+extern "C" {
+#include "nn/deconv/deconv.h"
+}
+
+struct sizes {
+    int64_t n, h, w, in, out;
+};
+
+static struct sizes sizes_of(const struct deconv *deconv, const struct tensor *x) {
+    return sizes{x->n, x->h, x->w, deconv->in_channels, deconv->out_channels};
+}
+
+// Where row (i, j, o) and column c of the product's weights come from: [in, out, 2, 2].
+static __device__ int64_t source_of(const struct sizes &s, int64_t index) {
+    int64_t c = index % s.in;
+    int64_t o = index / s.in % s.out;
+    int64_t corner = index / s.in / s.out;
+    return (c * s.out + o) * 4 + corner;
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    pack(const float *weights, struct sizes s, float *packed) {
+    int64_t i = global_index();
+    if (i < 4 * s.out * s.in) packed[i] = weights[source_of(s, i)];
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    add_packed(const float *packed, struct sizes s, float *grad) {
+    int64_t i = global_index();
+    if (i < 4 * s.out * s.in) grad[source_of(s, i)] += packed[i];
+}
+
+// Where element (position, i, j, o) of the product lies in the result.
+static __device__ int64_t target_of(const struct sizes &s, int64_t index) {
+    int64_t o = index % s.out;
+    int64_t corner = index / s.out % 4;
+    int64_t position = index / s.out / 4;
+    int64_t column = position % s.w * 2 + corner % 2;
+    int64_t row = position / s.w * 2 + corner / 2; // of all images, whose rows double alike
+    return (row * 2 * s.w + column) * s.out + o;
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    spread(const float *product, struct sizes s, const float *bias, bool relu, float *y) {
+    int64_t i = global_index();
+    if (i >= s.n * s.h * s.w * 4 * s.out) return;
+    float value = product[i] + bias[i % s.out];
+    y[target_of(s, i)] = relu && value < 0 ? 0 : value;
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    collect(const float *dy, struct sizes s, float *product) {
+    int64_t i = global_index();
+    if (i < s.n * s.h * s.w * 4 * s.out) product[i] = dy[target_of(s, i)];
+}
+
+static float *packed_weights(struct nn *nn, const struct deconv *deconv, const struct sizes &s) {
+    float *packed = nn_scratch(nn, deconv->weight->count);
+    struct operands o = {.nn = nn};
+    const float *weights = operand_values(&o, deconv->weight);
+    LAUNCH(nn, pack, blocks_for(deconv->weight->count, BLOCK_THREADS), BLOCK_THREADS, 0, weights, s,
+           packed);
+    operands_end(&o);
+    return packed;
+}
+
+void cuda_deconv_forward(struct nn *nn, struct call *base) {
+    const struct deconv_call *call = (const struct deconv_call *)base;
+    const struct tensor *x = base->inputs[0];
+    const struct tensor *y = base->out;
+    if (tensor_count(y) == 0) return;
+    struct sizes s = sizes_of(call->deconv, x);
+    float *weights = packed_weights(nn, call->deconv, s);
+    float *product = nn_scratch(nn, tensor_count(y));
+    struct dnn_shape shape = dnn_product(tensor_rows(x), s.in, 4 * s.out);
+    const struct dnn_epilogue nothing = {NULL, NULL, false};
+    dnn_forward(nn, &shape, x->data, weights, &nothing, product);
+    struct operands o = {.nn = nn};
+    const float *bias = operand_values(&o, call->deconv->bias);
+    LAUNCH(nn, spread, blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
+           (const float *)product, s, bias, call->relu, y->data);
+    operands_end(&o);
+    nn_scratch_free(nn, product);
+    nn_scratch_free(nn, weights);
+}
+
+void cuda_deconv_backward(struct nn *nn, struct call *base) {
+    const struct deconv_call *call = (const struct deconv_call *)base;
+    const struct deconv *deconv = call->deconv;
+    struct tensor *x = base->inputs[0];
+    struct tensor *y = base->out;
+    if (tensor_count(y) == 0) return;
+    struct sizes s = sizes_of(deconv, x);
+    struct dnn_shape shape = dnn_product(tensor_rows(x), s.in, 4 * s.out);
+    int64_t count = deconv->weight->count;
+    cuda_rows_relu_gradient(nn, y, call->relu);
+    cuda_rows_bias_gradient(nn, y->grad, tensor_rows(y), s.out, deconv->bias);
+    float *product = nn_scratch(nn, tensor_count(y));
+    LAUNCH(nn, collect, blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
+           (const float *)y->grad, s, product);
+    struct operands o = {.nn = nn};
+    float *grad = operand_gradient(&o, deconv->weight);
+    if (grad) {
+        float *packed = nn_scratch(nn, count);
+        dnn_backward_weights(nn, &shape, x->data, product, packed);
+        LAUNCH(nn, add_packed, blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
+               (const float *)packed, s, grad);
+        nn_scratch_free(nn, packed);
+    }
+    operands_end(&o);
+    bool add = false;
+    float *dx = nn_grad(nn, x, &add);
+    float *weights = dx ? packed_weights(nn, deconv, s) : NULL;
+    if (dx) dnn_backward_data(nn, &shape, product, weights, add, dx);
+    nn_scratch_free(nn, weights);
+    nn_scratch_free(nn, product);
+}

@@ -1,0 +1,252 @@
+// Group normalisation on CUDA: a reading pass that measures each channel of each piece of an image
+// (deviations from a value of that channel, so that nothing cancels), a kernel that joins channels
+// and pieces to groups, and a pass that writes. Backward the same with two sums for each channel.
+
+#include "nn/cuda/block.h"
+#include "nn/cuda/columns.h"
+#include "nn/cuda/rows.h"
+#include "nn/cuda/tiles.h"
+
+extern "C" {
+#include "nn/group_norm/group_norm.h"
+#include "nn/group_norm/group_norm_math.h"
+}
+
+enum { PART_ROWS_EACH = 32 }; // that one thread adds up in float
+
+// An image as the kernels see it.
+struct shape {
+    int64_t n, rows, c, groups;
+};
+
+static struct shape shape_of(const struct tensor *x, const struct group_norm *norm) {
+    return shape{x->n, x->h * x->w, x->c, norm->groups};
+}
+
+static __device__ int64_t group_of(const struct shape &s, int64_t channel) {
+    return channel / (s.c / s.groups);
+}
+
+// ---- Forward ----
+
+// found[image, piece of the rows, c]
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    measure(const float *x, struct shape s, struct moments *found) {
+    __shared__ struct moments lines[BLOCK_THREADS];
+    int64_t j = tile_channel();
+    unsigned number = threadIdx.y * blockDim.x + threadIdx.x;
+    for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
+        int64_t first = image * s.rows * s.c + j;
+        int64_t row = tile_first_row();
+        struct moments own = {0, 0, 0};
+        if (j < s.c && row < s.rows) {
+            float shift = x[first + row * s.c];
+            float offset = 0;
+            float squares = 0;
+            int64_t count = 0;
+            for (; row < s.rows; row += tile_row_step(), count++) {
+                float distance = x[first + row * s.c] - shift;
+                offset += distance;
+                squares += distance * distance;
+            }
+            double mean = (double)(offset / (float)count);
+            own = moments{(double)count, (double)shift + mean,
+                          (double)squares - (double)offset * mean};
+        }
+        lines[number] = own;
+        for (unsigned left = blockDim.y / 2; left > 0; left /= 2) {
+            __syncthreads();
+            if (threadIdx.y < left)
+                lines[number] = moments_merge(lines[number], lines[number + left * blockDim.x]);
+        }
+        __syncthreads();
+        if (threadIdx.y == 0 && j < s.c)
+            found[(image * gridDim.y + blockIdx.y) * s.c + j] = lines[number];
+        __syncthreads();
+    }
+}
+
+// statistics[n, groups, 2]; a block for each image and group.
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    conclude(const struct moments *moments, struct shape s, int64_t parts, double epsilon,
+             float *statistics) {
+    __shared__ struct moments threads[BLOCK_THREADS];
+    int64_t image = blockIdx.x / s.groups;
+    int64_t size = s.c / s.groups;
+    int64_t first = blockIdx.x % s.groups * size;
+    struct moments own = {0, 0, 0};
+    for (int64_t i = threadIdx.x; i < parts * size; i += blockDim.x) {
+        int64_t at = (image * parts + i / size) * s.c + first + i % size;
+        own = moments_merge(own, moments[at]);
+    }
+    threads[threadIdx.x] = own;
+    for (unsigned left = blockDim.x / 2; left > 0; left /= 2) {
+        __syncthreads();
+        if (threadIdx.x < left)
+            threads[threadIdx.x] = moments_merge(threads[threadIdx.x], threads[threadIdx.x + left]);
+    }
+    if (threadIdx.x > 0) return;
+    statistics[2 * blockIdx.x] = (float)threads[0].mean;
+    statistics[2 * blockIdx.x + 1] = (float)moments_inverse_deviation(threads[0], epsilon);
+}
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    normalise(const float *x, struct shape s, const float *statistics, const float *weight,
+              const float *bias, const float *residual, bool relu, float *y) {
+    int64_t j = tile_channel();
+    if (j >= s.c) return;
+    for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
+        const float *of_group = statistics + 2 * (image * s.groups + group_of(s, j));
+        float mean = of_group[0];
+        float scale = weight[j] * of_group[1];
+        float shift = bias[j];
+        for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
+            int64_t at = (image * s.rows + row) * s.c + j;
+            float value = (x[at] - mean) * scale + shift;
+            if (residual) value += residual[at];
+            y[at] = relu && value < 0 ? 0 : value; // a NaN stays one
+        }
+    }
+}
+
+static void find_statistics(struct nn *nn, const struct tensor *x, const struct group_norm *norm,
+                            float *statistics) {
+    struct shape s = shape_of(x, norm);
+    struct tiles tiles = tiles_of(s.n, s.rows, s.c, PART_ROWS_EACH);
+    int64_t parts = tiles.grid.y;
+    int64_t floats = (int64_t)(sizeof(struct moments) / sizeof(float));
+    float *memory = nn_scratch(nn, s.n * parts * s.c * floats);
+    struct moments *moments = (struct moments *)(void *)memory;
+    LAUNCH(nn, measure, tiles.grid, tiles.block, 0, (const float *)x->data, s, moments);
+    LAUNCH(nn, conclude, (unsigned)(s.n * s.groups), BLOCK_THREADS, 0,
+           (const struct moments *)moments, s, parts, (double)norm->epsilon, statistics);
+    nn_scratch_free(nn, memory);
+}
+
+void cuda_group_norm_forward(struct nn *nn, struct call *base) {
+    struct group_norm_call *call = (struct group_norm_call *)base;
+    const struct group_norm *norm = call->norm;
+    const struct tensor *x = base->inputs[0];
+    struct shape s = shape_of(x, norm);
+    call->statistics = nn_scratch(nn, s.n * s.groups * 2);
+    if (tensor_count(x)) {
+        find_statistics(nn, x, norm, call->statistics);
+        struct operands o = {.nn = nn};
+        const float *weight = operand_values(&o, norm->weight);
+        const float *bias = operand_values(&o, norm->bias);
+        struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH);
+        LAUNCH(nn, normalise, tiles.grid, tiles.block, 0, (const float *)x->data, s,
+               (const float *)call->statistics, weight, bias,
+               (const float *)(call->residual ? call->residual->data : NULL), call->relu,
+               base->out->data);
+        operands_end(&o);
+    }
+    if (nn->mode == NN_INFERENCE) {
+        nn_scratch_free(nn, call->statistics);
+        call->statistics = NULL;
+    }
+}
+
+// ---- Backward ----
+
+// t = (x - mean) / deviation
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    make_normalised(const float *x, struct shape s, const float *statistics, float *t) {
+    int64_t j = tile_channel();
+    if (j >= s.c) return;
+    for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
+        const float *of_group = statistics + 2 * (image * s.groups + group_of(s, j));
+        for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
+            int64_t at = (image * s.rows + row) * s.c + j;
+            t[at] = (x[at] - of_group[0]) * of_group[1];
+        }
+    }
+}
+
+// means[n, groups, 2]: of dt and of dt t over a group; a block for each. sums and dots are [n, c],
+// of dy and of dy t.
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    group_means(const float *sums, const float *dots, const float *weight, struct shape s,
+                float *means) {
+    int64_t image = blockIdx.x / s.groups;
+    int64_t size = s.c / s.groups;
+    int64_t first = blockIdx.x % s.groups * size;
+    double total = 0;
+    double along = 0;
+    for (int64_t j = first + threadIdx.x; j < first + size; j += blockDim.x) {
+        total += (double)weight[j] * (double)sums[image * s.c + j];
+        along += (double)weight[j] * (double)dots[image * s.c + j];
+    }
+    total = block_sum(total);
+    along = block_sum(along);
+    double count = (double)s.rows * (double)size;
+    if (threadIdx.x > 0) return;
+    means[2 * blockIdx.x] = (float)(total / count);
+    means[2 * blockIdx.x + 1] = (float)(along / count);
+}
+
+// grad = (add ? grad : 0) + (dy weight - mean dt - t mean dt t) / deviation
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    pull(const float *t, const float *dy, struct shape s, const float *statistics,
+         const float *means, const float *weight, bool add, float *grad) {
+    int64_t j = tile_channel();
+    if (j >= s.c) return;
+    for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
+        int64_t group = 2 * (image * s.groups + group_of(s, j));
+        float inverse = statistics[group + 1];
+        float scale = weight[j] * inverse;
+        float level = means[group] * inverse;
+        float slope = means[group + 1] * inverse;
+        for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
+            int64_t at = (image * s.rows + row) * s.c + j;
+            float value = dy[at] * scale - (level + t[at] * slope);
+            grad[at] = add ? grad[at] + value : value;
+        }
+    }
+}
+
+static void backward(struct nn *nn, const struct group_norm_call *call, struct tensor *x) {
+    struct shape s = shape_of(x, call->norm);
+    const float *dy = call->call.out->grad;
+    const float *statistics = call->statistics;
+    float *t = nn_scratch(nn, tensor_count(x));
+    float *sums = nn_scratch(nn, 2 * s.n * s.c + 2 * s.n * s.groups);
+    if (nn_failed(nn)) return;
+    float *dots = sums + s.n * s.c;
+    float *means = dots + s.n * s.c;
+    struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH);
+    LAUNCH(nn, make_normalised, tiles.grid, tiles.block, 0, (const float *)x->data, s, statistics,
+           t);
+    cuda_columns_reduce(nn, COLUMNS_SUM, dy, NULL, s.n, s.rows, s.c, sums);
+    cuda_columns_reduce(nn, COLUMNS_DOT, dy, t, s.n, s.rows, s.c, dots);
+    struct operands o = {.nn = nn};
+    float *dbias = operand_gradient(&o, call->norm->bias);
+    float *dweight = operand_gradient(&o, call->norm->weight);
+    if (dbias) cuda_columns_add(nn, sums, s.n, s.c, dbias);
+    if (dweight) cuda_columns_add(nn, dots, s.n, s.c, dweight);
+    bool add = false;
+    float *grad = nn_grad(nn, x, &add);
+    if (grad) {
+        const float *weight = operand_values(&o, call->norm->weight);
+        LAUNCH(nn, group_means, (unsigned)(s.n * s.groups), BLOCK_THREADS, 0, (const float *)sums,
+               (const float *)dots, weight, s, means);
+        LAUNCH(nn, pull, tiles.grid, tiles.block, 0, (const float *)t, dy, s, statistics,
+               (const float *)means, weight, add, grad);
+    }
+    operands_end(&o);
+    nn_scratch_free(nn, sums);
+    nn_scratch_free(nn, t);
+}
+
+void cuda_group_norm_backward(struct nn *nn, struct call *base) {
+    struct group_norm_call *call = (struct group_norm_call *)base;
+    struct tensor *x = base->inputs[0];
+    cuda_rows_relu_gradient(nn, base->out, call->relu);
+    bool empty = tensor_count(x) == 0;
+    bool add = false;
+    if (empty) (void)nn_grad(nn, x, &add);
+    if (!empty && (base->trains || x->wants_grad)) backward(nn, call, x);
+    nn_scratch_free(nn, call->statistics);
+    call->statistics = NULL;
+    cuda_rows_residual_gradient(nn, base->out, call->residual);
+}

@@ -1,0 +1,189 @@
+#include "memory.h"
+
+#include <cstdlib>
+#include <map>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cuda_runtime.h"
+
+namespace {
+
+constexpr size_t ALIGNMENT = 16; // of an end, so that what lies behind it is found
+constexpr size_t POISONED_BYTES = 64 << 20;
+constexpr size_t DEVICE_BYTES = static_cast<size_t>(4) << 30;
+
+struct allocation {
+    char *begin; // what the program has
+    size_t bytes;
+    char *pages;
+    size_t page_bytes; // without the guards, one on either side
+    bool managed;
+};
+
+// By the last byte, so that lower_bound finds who holds an address. Lives until the program ends.
+std::map<const char *, allocation> &allocations() {
+    static auto *all = new std::map<const char *, allocation>;
+    return *all;
+}
+
+int open_depth;
+
+cudaError_t allocate(void **pointer, size_t bytes, bool managed) {
+    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    *pointer = nullptr;
+    if (bytes == 0) return cudaSuccess;
+    if (bytes > DEVICE_BYTES) return cudaErrorMemoryAllocation;
+    size_t page_bytes = (bytes + page - 1) / page * page;
+    void *pages = mmap(nullptr, page_bytes + 2 * page, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED) return cudaErrorMemoryAllocation;
+    char *first = static_cast<char *>(pages) + page;
+    mprotect(pages, page, PROT_NONE);
+    char *begin = first + (page_bytes - bytes) / ALIGNMENT * ALIGNMENT;
+    if (bytes <= POISONED_BYTES) memset(first, 0xFF, page_bytes); // NaN: nobody may rely on zeros
+    mprotect(first + page_bytes, page, PROT_NONE);
+    if (!managed && !open_depth) mprotect(first, page_bytes, PROT_NONE);
+    allocations()[begin + bytes - 1] = {begin, bytes, first, page_bytes, managed};
+    *pointer = begin;
+    return cudaSuccess;
+}
+
+const allocation *find(const void *pointer) {
+    const char *address = static_cast<const char *>(pointer);
+    auto at = allocations().lower_bound(address);
+    return at != allocations().end() && address >= at->second.begin ? &at->second : nullptr;
+}
+
+} // namespace
+
+bool emulator_is_device_memory(const void *pointer) {
+    return find(pointer) != nullptr;
+}
+
+void emulator_open_device_memory(bool open) {
+    open_depth += open ? 1 : -1;
+    if (open_depth > 1 || (open_depth == 1 && !open)) return;
+    for (const auto &item : allocations()) {
+        const allocation &a = item.second;
+        if (!a.managed) mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+    }
+}
+
+const char *cudaGetErrorString(cudaError_t error) {
+    switch (error) {
+    case cudaSuccess:
+        return "no error";
+    case cudaErrorInvalidValue:
+        return "invalid argument";
+    case cudaErrorMemoryAllocation:
+        return "out of memory";
+    case cudaErrorNoDevice:
+        return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice:
+        return "invalid device ordinal";
+    }
+    return "unknown error";
+}
+
+cudaError_t cudaGetLastError() {
+    return cudaSuccess;
+}
+
+// CUDA_EMULATOR_DEVICES and _CAPABILITY make a machine without devices, or with an old one.
+cudaError_t cudaGetDeviceCount(int *count) {
+    const char *wanted = getenv("CUDA_EMULATOR_DEVICES");
+    *count = wanted ? atoi(wanted) : 1;
+    return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int) {
+    const char *capability = getenv("CUDA_EMULATOR_CAPABILITY");
+    *properties = cudaDeviceProp{};
+    snprintf(properties->name, sizeof properties->name, "emulated device");
+    properties->major = capability ? atoi(capability) / 10 : 9;
+    properties->minor = capability ? atoi(capability) % 10 : 0;
+    properties->totalGlobalMem = DEVICE_BYTES;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
+    *value = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+    int count = 0;
+    cudaGetDeviceCount(&count);
+    return device >= 0 && device < count ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaMalloc(void **pointer, size_t bytes) {
+    return allocate(pointer, bytes, false);
+}
+
+cudaError_t cudaMallocManaged(void **pointer, size_t bytes, unsigned) {
+    return allocate(pointer, bytes, true);
+}
+
+cudaError_t cudaFree(void *pointer) {
+    if (!pointer) return cudaSuccess;
+    const allocation *a = find(pointer);
+    if (!a || a->begin != pointer) return cudaErrorInvalidValue;
+    allocation copy = *a;
+    allocations().erase(copy.begin + copy.bytes - 1);
+    size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    munmap(copy.pages - page, copy.page_bytes + 2 * page);
+    return cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
+    const allocation *a = find(pointer);
+    attributes->type = !a           ? cudaMemoryTypeUnregistered
+                       : a->managed ? cudaMemoryTypeManaged
+                                    : cudaMemoryTypeDevice;
+    return cudaSuccess;
+}
+
+// Whether all bytes lie where the kind of copy says.
+static bool lies(const void *pointer, size_t bytes, bool on_device) {
+    const allocation *a = find(pointer);
+    if (!a) return !on_device;
+    const char *end = static_cast<const char *>(pointer) + bytes;
+    return (on_device || a->managed) && end <= a->begin + a->bytes;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t) {
+    if (kind == cudaMemcpyHostToDevice && (!lies(to, bytes, true) || !lies(from, bytes, false)))
+        return cudaErrorInvalidValue;
+    if (kind == cudaMemcpyDeviceToHost && (!lies(to, bytes, false) || !lies(from, bytes, true)))
+        return cudaErrorInvalidValue;
+    if (kind == cudaMemcpyDeviceToDevice && (!lies(to, bytes, true) || !lies(from, bytes, true)))
+        return cudaErrorInvalidValue;
+    emulator_open_device_memory(true);
+    memcpy(to, from, bytes);
+    emulator_open_device_memory(false);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
+    if (!lies(to, bytes, true)) return cudaErrorInvalidValue;
+    emulator_open_device_memory(true);
+    memset(to, value, bytes);
+    emulator_open_device_memory(false);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+    *stream = nullptr;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t) {
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    return cudaSuccess;
+}

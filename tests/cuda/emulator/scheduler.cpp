@@ -1,0 +1,365 @@
+// Runs the threads of one block after another, each on a fiber until it has to wait.
+//
+// A fiber takes the next thread that has not begun, runs it, takes the next; only where a thread
+// waits, at a barrier or for its warp, does another fiber go on. So kernels without barriers are
+// plain loops. A thread that waits for what can never come is a report, with the lines where all
+// wait.
+
+#include <csignal>
+#include <cstdlib>
+#include <unistd.h>
+#include <vector>
+
+#include "cuda_runtime.h"
+#include "fiber.h"
+#include "memory.h"
+
+emulated_thread *emulated;
+
+namespace {
+
+constexpr unsigned LANES = 32;
+constexpr unsigned GROUPS = 4; // of one warp's lanes that exchange at the same time
+constexpr size_t MAX_VALUE_BYTES = 16;
+constexpr size_t MAX_SHARED_BYTES = 227 * 1024;
+constexpr unsigned MAX_THREADS = 1024;
+
+enum class state { unstarted, ready, at_barrier, in_exchange, done };
+
+struct thread {
+    emulated_thread seen;
+    state now = state::unstarted;
+    int line = 0;
+    fiber *runs_on = nullptr;
+};
+
+// Lanes that exchange values. Two sets of slots, so that one meeting is enough: whoever comes back
+// for the next exchange does not disturb who has not read yet.
+struct group {
+    unsigned mask = 0; // 0: free
+    unsigned arrived = 0;
+    unsigned left_to_read = 0;
+    unsigned generation = 0;
+    int line = 0;
+    struct meeting {
+        unsigned present;
+        unsigned char slots[LANES][MAX_VALUE_BYTES];
+    } meetings[2];
+};
+
+struct warp {
+    unsigned alive = 0;
+    group groups[GROUPS];
+};
+
+struct launch {
+    const char *kernel;
+    dim3 grid, block;
+    void (*body)(void *);
+    void *context;
+};
+
+struct block {
+    launch what;
+    std::vector<thread> threads;
+    std::vector<warp> warps;
+    std::vector<unsigned> order;
+    size_t next = 0; // of order
+    size_t num_done = 0;
+    size_t num_at_barrier = 0;
+    size_t running = 0; // index of the thread that runs
+};
+
+block now;
+fiber *program;
+fiber *starting; // whom start_threads switches to
+std::vector<fiber *> free_fibers;
+uint64_t random_state = 1;
+
+enum class sequence { forward, reverse, random };
+
+sequence wanted_sequence() {
+    const char *name = getenv("CUDA_EMULATOR_ORDER");
+    if (!name || strcmp(name, "forward") == 0) return sequence::forward;
+    if (strcmp(name, "reverse") == 0) return sequence::reverse;
+    if (strcmp(name, "random") == 0) return sequence::random;
+    fprintf(stderr, "CUDA_EMULATOR_ORDER=%s: expected forward, reverse or random\n", name);
+    exit(2);
+}
+
+unsigned random_below(unsigned bound) {
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<unsigned>((random_state >> 33) % bound);
+}
+
+void set_order(std::vector<unsigned> &order, size_t count) {
+    sequence sequence = wanted_sequence();
+    order.resize(count);
+    for (size_t i = 0; i < count; i++)
+        order[i] = static_cast<unsigned>(sequence == sequence::reverse ? count - 1 - i : i);
+    for (size_t i = count; sequence == sequence::random && i > 1; i--)
+        std::swap(order[i - 1], order[random_below(static_cast<unsigned>(i))]);
+}
+
+[[noreturn]] void fail(const char *what) {
+    fprintf(stderr, "emulator: %s: %s\n", now.what.kernel, what);
+    for (const thread &t : now.threads) {
+        if (t.now != state::at_barrier && t.now != state::in_exchange) continue;
+        fprintf(stderr, "  block (%u, %u, %u) thread (%u, %u, %u) waits at line %d, %s\n",
+                t.seen.block.x, t.seen.block.y, t.seen.block.z, t.seen.index.x, t.seen.index.y,
+                t.seen.index.z, t.line,
+                t.now == state::at_barrier ? "at a barrier" : "for its warp");
+    }
+    abort();
+}
+
+// ---- Waiting ----
+
+void wait() {
+    size_t self = now.running;
+    fiber_switch(now.threads[self].runs_on, program);
+    now.running = self;
+    emulated = &now.threads[self].seen;
+}
+
+void release_barrier() {
+    int line = 0;
+    if (now.num_done > 0) fail("a barrier after some threads of the block have ended");
+    for (const thread &t : now.threads) {
+        if (line && t.line != line) fail("threads wait at different barriers");
+        line = t.line;
+    }
+    for (thread &t : now.threads)
+        t.now = state::ready;
+    now.num_at_barrier = 0;
+}
+
+unsigned warp_of(size_t thread) {
+    return static_cast<unsigned>(thread / LANES);
+}
+
+// All lanes of the group that still live are there: they may read.
+void release_if_complete(unsigned warp_index, group &g) {
+    warp &w = now.warps[warp_index];
+    if (!g.arrived || (g.arrived & w.alive) != (g.mask & w.alive)) return;
+    for (unsigned lane = 0; lane < LANES; lane++)
+        if (g.arrived >> lane & 1) now.threads[warp_index * LANES + lane].now = state::ready;
+    g.left_to_read = g.meetings[g.generation & 1].present = g.arrived;
+    g.arrived = 0;
+    g.generation++;
+}
+
+group &group_of(warp &w, unsigned mask, int line) {
+    group *unused = nullptr;
+    for (group &g : w.groups) {
+        if (g.mask == mask) {
+            if (g.arrived && g.line != line) fail("lanes of a warp exchange at different lines");
+            return g;
+        }
+        if (g.mask && g.arrived && (g.mask & mask)) fail("masks of a warp's exchanges overlap");
+        if (!g.arrived && !g.left_to_read && !unused) unused = &g;
+    }
+    if (!unused) fail("too many groups of lanes at a time");
+    unused->mask = mask;
+    return *unused;
+}
+
+// Deposits value and waits for the other lanes of mask.
+const group::meeting &meet(unsigned mask, const void *value, size_t bytes, int line) {
+    if (bytes > MAX_VALUE_BYTES) fail("too large a value to exchange");
+    size_t self = now.running;
+    thread &t = now.threads[self];
+    unsigned bit = 1u << t.seen.lane;
+    t.line = line;
+    if (!(mask & bit)) fail("a lane exchanges that its mask does not name");
+    group &g = group_of(now.warps[warp_of(self)], mask, line);
+    group::meeting &meeting = g.meetings[g.generation & 1];
+    memcpy(meeting.slots[t.seen.lane], value, bytes);
+    g.line = line;
+    g.arrived |= bit;
+    t.now = state::in_exchange;
+    release_if_complete(warp_of(self), g);
+    wait();
+    g.left_to_read &= ~bit;
+    if (!g.left_to_read && !g.arrived) g.mask = 0;
+    return meeting;
+}
+
+// ---- Running ----
+
+void end_thread(size_t index) {
+    thread &t = now.threads[index];
+    t.now = state::done;
+    now.num_done++;
+    warp &w = now.warps[warp_of(index)];
+    w.alive &= ~(1u << t.seen.lane);
+    for (group &g : w.groups)
+        release_if_complete(warp_of(index), g);
+    if (now.num_at_barrier && now.num_at_barrier == now.threads.size() - now.num_done)
+        release_barrier();
+}
+
+// What every fiber does for ever.
+void run_threads() {
+    fiber *self = starting;
+    for (;;) {
+        while (now.next < now.threads.size()) {
+            size_t index = now.order[now.next++];
+            thread &t = now.threads[index];
+            t.runs_on = self;
+            t.now = state::ready;
+            now.running = index;
+            emulated = &t.seen;
+            now.what.body(now.what.context);
+            end_thread(index);
+        }
+        free_fibers.push_back(self);
+        fiber_switch(self, program);
+    }
+}
+
+void start_threads() {
+    if (free_fibers.empty()) free_fibers.push_back(fiber_create(run_threads));
+    starting = free_fibers.back();
+    free_fibers.pop_back();
+    fiber_switch(program, starting);
+}
+
+void run_to_end() {
+    while (now.num_done < now.threads.size()) {
+        if (now.next < now.threads.size()) {
+            start_threads();
+            continue;
+        }
+        bool progress = false;
+        for (unsigned i : now.order) {
+            thread &t = now.threads[i];
+            if (t.now != state::ready) continue;
+            progress = true;
+            fiber_switch(program, t.runs_on);
+        }
+        if (!progress) fail("deadlock");
+    }
+}
+
+void run_block(uint3 index, void *dynamic_shared) {
+    size_t count = static_cast<size_t>(now.what.block.x) * now.what.block.y * now.what.block.z;
+    now.threads.assign(count, thread{});
+    now.warps.assign((count + LANES - 1) / LANES, warp{});
+    now.next = now.num_done = now.num_at_barrier = 0;
+    const dim3 &size = now.what.block;
+    for (size_t i = 0; i < count; i++) {
+        unsigned number = static_cast<unsigned>(i);
+        uint3 place = {number % size.x, number / size.x % size.y, number / size.x / size.y};
+        now.threads[i].seen = {place, index, size, now.what.grid, number % LANES, dynamic_shared};
+        now.warps[i / LANES].alive |= 1u << number % LANES;
+    }
+    set_order(now.order, count);
+    run_to_end();
+}
+
+void check_configuration(size_t shared_bytes) {
+    const dim3 &grid = now.what.grid;
+    const dim3 &block = now.what.block;
+    size_t threads = static_cast<size_t>(block.x) * block.y * block.z;
+    if (threads == 0 || threads > MAX_THREADS || block.z > 64) fail("a block of a wrong size");
+    if (grid.x == 0 || grid.x > INT32_MAX || grid.y == 0 || grid.y > 65535 || grid.z == 0 ||
+        grid.z > 65535)
+        fail("a grid of a wrong size");
+    if (shared_bytes > MAX_SHARED_BYTES) fail("too much dynamic shared memory");
+}
+
+// ---- Faults ----
+
+void write_text(const char *text) {
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) _exit(139);
+}
+
+void on_fault(int, siginfo_t *info, void *) {
+    char text[256];
+    if (emulated)
+        snprintf(text, sizeof text,
+                 "emulator: %s: block (%u, %u, %u) thread (%u, %u, %u) reads or writes outside of "
+                 "all memory at %p\n",
+                 now.what.kernel, emulated->block.x, emulated->block.y, emulated->block.z,
+                 emulated->index.x, emulated->index.y, emulated->index.z, info->si_addr);
+    else
+        snprintf(text, sizeof text, "emulator: host code touches %s at %p\n",
+                 emulator_is_device_memory(info->si_addr) ? "device memory" : "no memory",
+                 info->si_addr);
+    write_text(text);
+    _exit(139);
+}
+
+void catch_faults() {
+    static char stack[64 * 1024];
+    stack_t place = {};
+    place.ss_sp = stack;
+    place.ss_size = sizeof stack;
+    sigaltstack(&place, nullptr);
+    struct sigaction action = {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &action, nullptr);
+    sigaction(SIGBUS, &action, nullptr);
+}
+
+} // namespace
+
+void emulator_launch(const char *kernel, dim3 grid, dim3 block_size, size_t shared_bytes,
+                     void (*body)(void *), void *context) {
+    now.what = {kernel, grid, block_size, body, context};
+    check_configuration(shared_bytes);
+    if (!program) {
+        program = fiber_of_program();
+        catch_faults();
+    }
+    void *shared = nullptr;
+    if (shared_bytes) cudaMalloc(&shared, shared_bytes);
+    emulator_open_device_memory(true);
+    std::vector<unsigned> order;
+    size_t count = static_cast<size_t>(grid.x) * grid.y * grid.z;
+    set_order(order, count);
+    for (unsigned i : order) {
+        if (shared) memset(shared, 0xFF, shared_bytes);
+        run_block({i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, shared);
+    }
+    emulated = nullptr;
+    emulator_open_device_memory(false);
+    if (shared) cudaFree(shared);
+}
+
+void emulator_check_pointer(const char *kernel, int argument, const void *pointer) {
+    if (!pointer || emulator_is_device_memory(pointer)) return;
+    fprintf(stderr, "emulator: %s: argument %d is a pointer to host memory\n", kernel, argument);
+    abort();
+}
+
+void *emulator_dynamic_shared() {
+    return emulated->dynamic_shared;
+}
+
+void emulator_barrier(int line) {
+    thread &t = now.threads[now.running];
+    t.now = state::at_barrier;
+    t.line = line;
+    if (++now.num_at_barrier == now.threads.size() - now.num_done) release_barrier();
+    wait();
+}
+
+void emulator_exchange(unsigned mask, const void *value, void *result, size_t bytes,
+                       unsigned source, int line) {
+    const group::meeting &meeting = meet(mask, value, bytes, line);
+    if (source >= LANES || !(meeting.present >> source & 1))
+        fail("a lane reads from one that takes no part in the exchange");
+    memcpy(result, meeting.slots[source], bytes);
+}
+
+unsigned emulator_ballot(unsigned mask, bool vote, int line) {
+    unsigned char own = vote;
+    const group::meeting &meeting = meet(mask, &own, sizeof own, line);
+    unsigned votes = 0;
+    for (unsigned lane = 0; lane < LANES; lane++)
+        if (meeting.present >> lane & meeting.slots[lane][0] & 1) votes |= 1u << lane;
+    return votes;
+}

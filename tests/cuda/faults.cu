@@ -1,0 +1,183 @@
+#include "tests/cuda/faults.h"
+
+#include "nn/cuda/gpu.h"
+
+namespace {
+
+constexpr int COUNT = 256;
+
+// Memory of the device that the host may read, too.
+struct numbers {
+    int *data = nullptr;
+
+    explicit numbers(int count) {
+        cudaMallocManaged((void **)&data, (size_t)count * sizeof *data);
+        for (int i = 0; i < count; i++)
+            data[i] = i;
+    }
+    ~numbers() {
+        cudaFree(data);
+    }
+};
+
+// Each thread's number of a block is put in the place of the opposite one.
+__global__ void turn(int *data, bool with_barrier) {
+    __shared__ int shared[COUNT];
+    shared[threadIdx.x] = data[threadIdx.x];
+    if (with_barrier) __syncthreads();
+    data[threadIdx.x] = shared[COUNT - 1 - threadIdx.x];
+}
+
+bool turned(bool with_barrier) {
+    numbers n(COUNT);
+    numbers before(COUNT);
+    // What shared memory held before must not pass for a result.
+    GPU_LAUNCH(turn, 1, COUNT, 0, nullptr, before.data, true);
+    for (int i = 0; i < COUNT; i++)
+        n.data[i] = 1000 + i;
+    GPU_LAUNCH(turn, 1, COUNT, 0, nullptr, n.data, with_barrier);
+    for (int i = 0; i < COUNT; i++)
+        if (n.data[i] != 1000 + COUNT - 1 - i) return false;
+    return true;
+}
+
+__global__ void count_votes(int *data) {
+    unsigned lane = threadIdx.x % 32;
+    unsigned half = lane < 16 ? 0xffffu : 0xffff0000u;
+    int sum = (int)lane;
+    for (int by = 8; by > 0; by /= 2)
+        sum += __shfl_xor_sync(half, sum, by);
+    unsigned odd = __ballot_sync(0xffffffffu, lane % 2 == 1);
+    int next = __shfl_down_sync(0xffffffffu, (int)lane, 1u);
+    data[threadIdx.x] = sum + (odd == 0xaaaaaaaau ? 1000 : 0) + next * 10000;
+}
+
+__global__ void write_at(int *data, int at) {
+    if (threadIdx.x == 3) data[at] = 1;
+}
+
+__global__ void read_at(const int *data, int at, int *out) {
+    out[threadIdx.x] = data[at];
+}
+
+__global__ void write_shared(int *data, int count) {
+    GPU_DYNAMIC_SHARED(int, shared);
+    shared[threadIdx.x] = count;
+    shared[count] = 0;
+    data[threadIdx.x] = shared[threadIdx.x];
+}
+
+__global__ void shuffle(int *data, unsigned mask, int source) {
+    if (threadIdx.x < 8) data[threadIdx.x] = __shfl_sync(mask, data[threadIdx.x], source);
+    __syncthreads();
+}
+
+__global__ void wait_apart(int *data) {
+    if (threadIdx.x % 2) {
+        __syncthreads();
+        data[threadIdx.x] = 0;
+    } else {
+        data[threadIdx.x] = 1;
+        __syncthreads();
+    }
+}
+
+__global__ void wait_after_end(int *data) {
+    if (threadIdx.x == 5) return;
+    data[threadIdx.x] = 0;
+    __syncthreads();
+}
+
+__global__ void add_one(int *data) {
+    data[threadIdx.x]++;
+}
+
+} // namespace
+
+bool turn_with_barrier(void) {
+    return turned(true);
+}
+
+bool turn_without_barrier(void) {
+    return turned(false);
+}
+
+bool ballots_and_shuffles(void) {
+    numbers n(64);
+    GPU_LAUNCH(count_votes, 1, 64, 0, nullptr, n.data);
+    for (int i = 0; i < 64; i++) {
+        int lane = i % 32;
+        int next = lane == 31 ? 31 : lane + 1;
+        if (n.data[i] != (lane < 16 ? 120 : 376) + 1000 + next * 10000) return false;
+    }
+    return true;
+}
+
+bool write_behind_end(void) {
+    numbers n(COUNT);
+    GPU_LAUNCH(write_at, 1, 32, 0, nullptr, n.data, COUNT);
+    return true;
+}
+
+bool read_before_begin(void) {
+    numbers n(1024); // whole pages, so that nothing fills up the first
+    numbers out(32);
+    GPU_LAUNCH(read_at, 1, 32, 0, nullptr, (const int *)n.data, -1, out.data);
+    return true;
+}
+
+bool shared_behind_end(void) {
+    numbers n(COUNT);
+    GPU_LAUNCH(write_shared, 1, COUNT, COUNT * sizeof(int), nullptr, n.data, COUNT);
+    return true;
+}
+
+bool shuffle_with_absent(void) {
+    numbers n(32);
+    GPU_LAUNCH(shuffle, 1, 32, 0, nullptr, n.data, 0x1ffu, 0);
+    return true;
+}
+
+bool shuffle_from_stranger(void) {
+    numbers n(32);
+    GPU_LAUNCH(shuffle, 1, 32, 0, nullptr, n.data, 0xffu, 9);
+    return true;
+}
+
+bool barrier_in_a_branch(void) {
+    numbers n(COUNT);
+    GPU_LAUNCH(wait_apart, 1, COUNT, 0, nullptr, n.data);
+    return true;
+}
+
+bool barrier_after_an_end(void) {
+    numbers n(COUNT);
+    GPU_LAUNCH(wait_after_end, 1, COUNT, 0, nullptr, n.data);
+    return true;
+}
+
+bool host_pointer(void) {
+    int data[32] = {0};
+    GPU_LAUNCH(add_one, 1, 32, 0, nullptr, data);
+    return true;
+}
+
+bool host_reads_device(void) {
+    int *data = nullptr;
+    cudaMalloc((void **)&data, 32 * sizeof *data);
+    GPU_LAUNCH(add_one, 1, 32, 0, nullptr, data);
+    return data[0] == 0;
+}
+
+bool uninitialised(void) {
+    int *data = nullptr;
+    cudaMallocManaged((void **)&data, 32 * sizeof *data);
+    GPU_LAUNCH(add_one, 1, 32, 0, nullptr, data);
+    return data[0] == 1;
+}
+
+bool too_many_threads(void) {
+    numbers n(2048);
+    GPU_LAUNCH(add_one, 1, 2048, 0, nullptr, n.data);
+    return true;
+}

@@ -1,0 +1,28 @@
+// Kernels with the faults that the emulator must find, and sound ones beside them. Each runs on
+// memory of its own and returns whether its results are right.
+#pragma once
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+bool turn_with_barrier(void);
+bool turn_without_barrier(void); // reads what other threads may not have written yet
+bool ballots_and_shuffles(void); // of whole warps and of halves
+bool write_behind_end(void);
+bool read_before_begin(void);
+bool shared_behind_end(void);     // of dynamic shared memory
+bool shuffle_with_absent(void);   // names a lane that never comes
+bool shuffle_from_stranger(void); // reads from a lane that the mask does not name
+bool barrier_in_a_branch(void);   // half of the threads wait at another line
+bool barrier_after_an_end(void);  // a thread has left before
+bool host_pointer(void);
+bool host_reads_device(void);
+bool uninitialised(void); // counts on zeros
+bool too_many_threads(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,84 @@
+// What the emulator must find, it finds: each faulty kernel runs in a process of its own.
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/cuda/faults.h"
+#include "tests/harness.h"
+
+// What the process that runs it writes to standard error before it ends; "" if it ends well.
+static const char *report_of(bool (*run)(void)) {
+    static char text[8192];
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        run();
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t size = 0;
+    ssize_t got = 0;
+    while (size + 1 < sizeof text && (got = read(ends[0], text + size, sizeof text - 1 - size)) > 0)
+        size += (size_t)got;
+    text[size] = 0;
+    close(ends[0]);
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) text[0] = 0;
+    return text;
+}
+
+static void sound_kernels(void) {
+    EXPECT(turn_with_barrier());
+    EXPECT(ballots_and_shuffles());
+}
+
+// In whichever order threads come, some read what is not there yet.
+static void missing_barrier(void) {
+    EXPECT(!turn_without_barrier());
+}
+
+static void out_of_bounds(void) {
+    EXPECT_CONTAINS(report_of(write_behind_end),
+                    "write_at: block (0, 0, 0) thread (3, 0, 0) reads or writes outside of all "
+                    "memory");
+    EXPECT_CONTAINS(report_of(read_before_begin), "outside of all memory");
+    EXPECT_CONTAINS(report_of(shared_behind_end), "outside of all memory");
+}
+
+static void bad_shuffles(void) {
+    EXPECT_CONTAINS(report_of(shuffle_with_absent), "shuffle: deadlock");
+    EXPECT_CONTAINS(report_of(shuffle_with_absent), "for its warp");
+    EXPECT_CONTAINS(report_of(shuffle_from_stranger), "takes no part in the exchange");
+}
+
+static void bad_barriers(void) {
+    EXPECT_CONTAINS(report_of(barrier_in_a_branch), "threads wait at different barriers");
+    // Who has ended is noticed when the last of the others comes.
+    EXPECT_CONTAINS(report_of(barrier_after_an_end), "a barrier after some threads");
+}
+
+static void memory_of_the_other(void) {
+    EXPECT_CONTAINS(report_of(host_pointer), "argument 0 is a pointer to host memory");
+    EXPECT_CONTAINS(report_of(host_reads_device), "host code touches device memory");
+    EXPECT(!uninitialised());
+}
+
+static void configurations(void) {
+    EXPECT_CONTAINS(report_of(too_many_threads), "a block of a wrong size");
+}
+
+int main(int argc, char **argv) {
+    return run_cases(argc, argv,
+                     (struct test_case[]){{"sound_kernels", sound_kernels},
+                                          {"missing_barrier", missing_barrier},
+                                          {"out_of_bounds", out_of_bounds},
+                                          {"bad_shuffles", bad_shuffles},
+                                          {"bad_barriers", bad_barriers},
+                                          {"memory_of_the_other", memory_of_the_other},
+                                          {"configurations", configurations},
+                                          {0}});
+}

@@ -1,0 +1,205 @@
+// A whole small network on the emulated device beside the CPU: what it detects, and one training
+// step with all its gradients.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "detector/losses.h"
+#include "tests/detector/check_model.h"
+#include "tests/harness.h"
+
+enum { NUM_DEVICES = 2 };
+
+static struct nn *open_device(int device) {
+    struct nn *nn = NULL;
+    struct error err;
+    const struct nn_options options = {
+        .device = device ? NN_CUDA : NN_CPU,
+        .num_threads = 2,
+        .memory_bytes = (int64_t)1 << 30,
+        .direct_convolution = true,
+        .cuda_module = CUDA_MODULE,
+    };
+    EXPECT_OK(nn_create(&nn, &options, &err), &err);
+    REQUIRE(nn != NULL);
+    return nn;
+}
+
+static void build(struct small_model *small, const char *norm, const char *attention) {
+    const char *const settings[] = {"backbone.norm", norm, "backbone.attention", attention, NULL};
+    small_model_build(small, settings, 5);
+    if (strcmp(attention, "gct") == 0) small_model_open_gates(small, 7);
+}
+
+// ---- Detection ----
+
+static double overlap(const float *a, const float *b) {
+    double width = fmin((double)a[2], (double)b[2]) - fmax((double)a[0], (double)b[0]);
+    double height = fmin((double)a[3], (double)b[3]) - fmax((double)a[1], (double)b[1]);
+    if (width <= 0 || height <= 0) return 0;
+    double areas =
+        (double)((a[2] - a[0]) * (a[3] - a[1])) + (double)((b[2] - b[0]) * (b[3] - b[1]));
+    return width * height / (areas - width * height);
+}
+
+static bool found(const struct detection *wanted, const struct detection_list *list) {
+    for (int64_t i = 0; i < list->count; i++) {
+        const struct detection *d = &list->items[i];
+        if (d->label == wanted->label && fabs((double)(d->score - wanted->score)) < 1e-3 &&
+            overlap(d->box, wanted->box) > 0.99)
+            return true;
+    }
+    return false;
+}
+
+static void expect_same_detections(const char *norm, const char *attention) {
+    struct detection_list lists[NUM_DEVICES] = {{NULL, 0}};
+    struct small_model small[NUM_DEVICES];
+    struct nn *nn[NUM_DEVICES];
+    struct error err;
+    for (int d = 0; d < NUM_DEVICES; d++) {
+        build(&small[d], norm, attention);
+        nn[d] = open_device(d);
+        struct image image = noise_image(120, 90, 3, &small[d].arena);
+        EXPECT_OK(
+            detect_images(nn[d], &small[d].model, &image, 1, &small[d].arena, &lists[d], &err),
+            &err);
+    }
+    int64_t matched = 0;
+    for (int64_t i = 0; i < lists[0].count; i++)
+        matched += found(&lists[0].items[i], &lists[1]);
+    EXPECT(lists[0].count > 5);
+    EXPECT_INT(lists[1].count, lists[0].count);
+    // Rounding may decide which of two near ones suppresses the other.
+    EXPECT(matched * 100 >= lists[0].count * 95);
+    for (int d = 0; d < NUM_DEVICES; d++) {
+        nn_destroy(nn[d]);
+        small_model_destroy(&small[d]);
+    }
+}
+
+static void detects_gct(void) {
+    expect_same_detections("frozen_bn", "gct");
+}
+
+static void detects_gn(void) {
+    expect_same_detections("gn", "none");
+}
+
+static void detects_se(void) {
+    expect_same_detections("frozen_bn", "se");
+}
+
+// ---- A training step ----
+
+enum { HEIGHT = 96, WIDTH = 128, NUM_OBJECTS = 3 };
+
+static const float BOXES[NUM_OBJECTS][4] = {{10, 12, 40, 50}, {60, 20, 120, 80}, {30, 60, 50, 90}};
+static const int32_t LABELS[NUM_OBJECTS] = {1, 3, 2};
+
+// Each object fills the upper left half of its box.
+static void make_mask(const float *box, struct object_mask *mask, struct arena *arena) {
+    static uint8_t pixels[HEIGHT * WIDTH];
+    struct error err;
+    for (int y = 0; y < HEIGHT; y++) {
+        for (int x = 0; x < WIDTH; x++) {
+            float across = ((float)x - box[0]) / (box[2] - box[0]);
+            float down = ((float)y - box[1]) / (box[3] - box[1]);
+            pixels[y * WIDTH + x] = across >= 0 && down >= 0 && across + down <= 1;
+        }
+    }
+    EXPECT_OK(rle_encode(&mask->rle, pixels, HEIGHT, WIDTH, arena, &err), &err);
+}
+
+static void run_step(struct nn *nn, struct small_model *small, struct mask_rcnn *model,
+                     struct losses *losses) {
+    struct object_mask masks[NUM_OBJECTS] = {0};
+    struct error err;
+    for (int i = 0; i < NUM_OBJECTS; i++)
+        make_mask(BOXES[i], &masks[i], &small->arena);
+    const struct image_truth truth = {NUM_OBJECTS, BOXES[0], LABELS, masks};
+    const struct extent extent = {HEIGHT, WIDTH};
+    // All anchors and regions count, so that no draw hangs by a rounding error.
+    struct loss_settings settings = loss_settings_of(&small->config);
+    settings.anchors.count = 0;
+    settings.regions.count = 0;
+    nn_begin(nn, NN_TRAINING);
+    struct tensor *input = nn_tensor(nn, 1, HEIGHT, WIDTH, 3);
+    struct random random = random_stream(4, 4);
+    for (int64_t i = 0; i < tensor_count(input); i++)
+        input->data[i] = (float)random_between(&random, -2, 2);
+    mask_rcnn_losses(nn, model, input, &extent, &truth, &settings, losses);
+    nn_backward(nn);
+    EXPECT_OK(nn_status(nn, &err), &err);
+}
+
+static double norm_of(const float *values, int64_t count) {
+    double squares = 0;
+    for (int64_t i = 0; i < count; i++)
+        squares += (double)values[i] * (double)values[i];
+    return sqrt(squares);
+}
+
+static void expect_near_gradient(const struct parameter *got, const struct parameter *expected) {
+    double difference = 0;
+    EXPECT((got->grad != NULL) == (expected->grad != NULL));
+    if (!got->grad || !expected->grad) return;
+    for (int64_t i = 0; i < got->count; i++)
+        difference += pow((double)got->grad[i] - (double)expected->grad[i], 2);
+    double scale = norm_of(expected->grad, expected->count) + 1e-6;
+    if (sqrt(difference) > 5e-3 * scale)
+        fprintf(stderr, "%s: off by %.3g of its norm\n", got->name, sqrt(difference) / scale);
+    EXPECT(sqrt(difference) <= 5e-3 * scale);
+}
+
+static void expect_same_step(const char *norm, const char *attention) {
+    struct small_model small[NUM_DEVICES];
+    struct mask_rcnn models[NUM_DEVICES];
+    struct losses losses[NUM_DEVICES];
+    struct nn *nn[NUM_DEVICES];
+    struct error err;
+    for (int d = 0; d < NUM_DEVICES; d++) {
+        build(&small[d], norm, attention);
+        EXPECT_OK(mask_rcnn_build(&models[d], &small[d].config, &small[d].arena, true, &err), &err);
+        const struct parameters *from = &small[d].model.parameters;
+        for (int64_t i = 0; i < from->count; i++) {
+            const struct parameter *p = from->items[i];
+            memcpy(parameters_find(&models[d].parameters, p->name)->data, p->data,
+                   (size_t)p->count * sizeof *p->data);
+        }
+        parameters_changed(&models[d].parameters);
+        nn[d] = open_device(d);
+        run_step(nn[d], &small[d], &models[d], &losses[d]);
+    }
+    EXPECT_NEAR(losses[1].objectness, losses[0].objectness, 1e-3 * losses[0].objectness);
+    EXPECT_NEAR(losses[1].anchor_box, losses[0].anchor_box, 1e-3 * losses[0].anchor_box);
+    EXPECT_NEAR(losses[1].classes, losses[0].classes, 1e-3 * losses[0].classes);
+    EXPECT_NEAR(losses[1].box, losses[0].box, 1e-3 * losses[0].box);
+    EXPECT_NEAR(losses[1].mask, losses[0].mask, 1e-3 * losses[0].mask);
+    EXPECT(losses[0].mask > 0 && losses[0].box > 0);
+    for (int64_t i = 0; i < models[0].parameters.count; i++)
+        expect_near_gradient(models[1].parameters.items[i], models[0].parameters.items[i]);
+    for (int d = 0; d < NUM_DEVICES; d++) {
+        nn_destroy(nn[d]);
+        small_model_destroy(&small[d]);
+    }
+}
+
+static void trains_gct(void) {
+    expect_same_step("frozen_bn", "gct");
+}
+
+static void trains_gn(void) {
+    expect_same_step("gn", "none");
+}
+
+int main(int argc, char **argv) {
+    return run_cases(argc, argv,
+                     (struct test_case[]){{"detects_gct", detects_gct},
+                                          {"detects_gn", detects_gn},
+                                          {"detects_se", detects_se},
+                                          {"trains_gct", trains_gct},
+                                          {"trains_gn", trains_gn},
+                                          {0}});
+}
