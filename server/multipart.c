@@ -82,7 +82,7 @@ static bool read_header(struct multipart *form, const char *line, struct form_pa
 
 static bool read_headers(struct multipart *form, struct form_part *part) {
     enum { LINE_BYTES = 1024, MAX_HEADERS = 16 };
-    char line[LINE_BYTES];
+    char line[LINE_BYTES] = "";
     int count = 0;
     while (next_header(form, line, sizeof line)) {
         if (++count > MAX_HEADERS) return refuse(form, "has a part of more than 16 headers");

@@ -80,7 +80,7 @@ static unsigned char *decode_rle(const unsigned char *bits, size_t num_bits, siz
 // np.reshape(decode_rle(rle), [height, width, 4])[:, :, 3]
 static void expect_mask(const cJSON *rle, const struct rle *expected) {
     size_t count = (size_t)cJSON_GetArraySize(rle);
-    unsigned char *bits = malloc(8 * count);
+    unsigned char *bits = calloc(count, 8);
     size_t at = 0;
     size_t num = 0;
     REQUIRE(bits);

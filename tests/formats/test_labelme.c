@@ -12,9 +12,9 @@
 
 static const char *json_name(const char *image) {
     static char name[256];
-    snprintf(name, sizeof name, "%s", image);
-    *strrchr(name, '.') = '\0';
-    strcat(name, ".json");
+    const char *dot = strrchr(image, '.');
+    REQUIRE(dot);
+    snprintf(name, sizeof name, "%.*s.json", (int)(dot - image), image);
     return name;
 }
 

@@ -65,7 +65,7 @@ static void csv_back(void) {
     struct annotated_set back;
     struct output out;
     struct error err;
-    double ious[9][16];
+    double ious[9][16] = {{0}};
     make_set(&set);
     open_scratch(&out, "a.csv");
     csv_begin(&out);

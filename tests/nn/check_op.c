@@ -16,6 +16,7 @@
 
 enum { MAX_SAMPLES = 60 };
 
+static const enum nn_device device = TEST_DEVICE;
 static struct nn *nn;
 static struct arena arena;
 static struct parameters parameters;
@@ -28,11 +29,11 @@ struct nn *fresh_nn(void) {
     parameters_init(&parameters, &arena);
     struct error err;
     const struct nn_options options = {
-        .device = TEST_DEVICE,
+        .device = device,
         .num_threads = 2,
         .guarded = true,
         .precision = precision,
-        .memory_bytes = TEST_DEVICE == NN_CUDA ? (int64_t)1 << 30 : 0,
+        .memory_bytes = device == NN_CUDA ? (int64_t)1 << 30 : 0,
         .cuda_module = CUDA_MODULE,
     };
     EXPECT_OK(nn_create(&nn, &options, &err), &err);
@@ -42,7 +43,7 @@ struct nn *fresh_nn(void) {
 }
 
 void use_precision(enum nn_precision wanted) {
-    if (wanted == NN_BF16 && TEST_DEVICE != NN_CPU) skip_case("only the CPU computes in bf16");
+    if (wanted == NN_BF16 && device != NN_CPU) skip_case("only the CPU computes in bf16");
     if (wanted == NN_BF16 && !onednn_has_bf16())
         skip_case("this processor has no instructions for bf16");
     precision = wanted;
