@@ -134,6 +134,9 @@ static int check_plain(const cJSON *keyword, const cJSON *value) {
     return -1;
 }
 
+// Schemas lie within schemas as deeply as our description goes, which is no stranger's.
+// NOLINTBEGIN(misc-no-recursion)
+
 // What we write is described to the last field, even where clients are to bear more.
 static bool check_properties(const cJSON *schema, const cJSON *value, const struct place *place) {
     const cJSON *properties = cJSON_GetObjectItemCaseSensitive(schema, "properties");
@@ -170,8 +173,6 @@ static bool check_choices(const cJSON *keyword, const cJSON *value, const struct
     return count == 1;
 }
 
-// Schemas lie within schemas as deeply as our description goes, which is no stranger's.
-// NOLINTNEXTLINE(misc-no-recursion)
 bool schema_fits(const struct cJSON *schema, const struct cJSON *value, const char *where,
                  bool quiet) {
     const struct place place = {where, quiet};
@@ -197,6 +198,8 @@ bool schema_fits(const struct cJSON *schema, const struct cJSON *value, const ch
     }
     return fits;
 }
+
+// NOLINTEND(misc-no-recursion)
 
 bool schema_accepts(const char *reference, const char *text) {
     cJSON *value = cJSON_Parse(text);

@@ -255,7 +255,9 @@ enum { SIDE = 40 };
 // A disk with a hole, and an island in it.
 static void draw_rings(uint8_t *pixels) {
     for (int i = 0; i < SIDE * SIDE; i++) {
-        double distance = hypot(i % SIDE - 19.5, i / SIDE - 20.0);
+        int x = i % SIDE;
+        int y = i / SIDE;
+        double distance = hypot(x - 19.5, y - 20.0);
         pixels[i] = distance < 17 && (distance > 9 || distance < 4);
     }
 }
@@ -278,7 +280,9 @@ static void expect_polygons(const char *query, bool exact) {
     int both = 0;
     int either = 0;
     for (int i = 0; i < SIDE * SIDE; i++) {
-        bool drawn = is_in_parts(parts, i % SIDE + 0.5, i / SIDE + 0.5);
+        int x = i % SIDE;
+        int y = i / SIDE;
+        bool drawn = is_in_parts(parts, x + 0.5, y + 0.5);
         both += drawn && pixels[i];
         either += drawn || pixels[i];
     }

@@ -25,10 +25,10 @@ static const int PLACES[NUM_TILES][2] = {{0, 0}, {60, 0}, {100, 0}, {0, 50}, {60
 struct found {
     uint8_t mask[PIXELS];
     int tile;
+    int group;
     int64_t category;
     double score;
     double box[4]; // x1, y1, x2, y2
-    int group;
 };
 
 static struct found found[MAX_FOUND];
