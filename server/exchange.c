@@ -207,18 +207,6 @@ bool exchange_finish(struct exchange *e) {
     return true;
 }
 
-void exchange_submit(struct exchange *e) {
-    struct service *service = e->service;
-    e->deadline = e->start + 1e-3 * (double)service->settings->max_timeout_ms;
-    exchange_share(e);
-    pthread_mutex_lock(&service->exchanges_mutex);
-    e->next = service->exchanges;
-    if (e->next) e->next->previous = e;
-    service->exchanges = e;
-    pthread_mutex_unlock(&service->exchanges_mutex);
-    pool_add(service->pool, e);
-}
-
 // ---- The end ----
 
 static void count_end(struct exchange *e, int status, double seconds) {

@@ -132,6 +132,7 @@ void exchange_release(struct exchange *exchange);
 
 // ---- For the sweeper ----
 
-// Answers those whose time is over, or all, with a fault of this code.
+// Answers those whose time is over, or all, with a fault of this code. After the cut, what is
+// submitted is answered at once: libmicrohttpd must not be stopped while a connection sleeps.
 void exchanges_expire(struct service *service);
 int64_t exchanges_cut(struct service *service, enum fault_code code);

@@ -431,6 +431,25 @@ static void expire(struct exchange *e, enum fault_code code, const char *message
     wake(e, &reply, NULL);
 }
 
+void exchange_submit(struct exchange *e) {
+    struct service *service = e->service;
+    e->deadline = e->start + 1e-3 * (double)service->settings->max_timeout_ms;
+    pthread_mutex_lock(&service->exchanges_mutex);
+    e->next = service->exchanges;
+    if (e->next) e->next->previous = e;
+    service->exchanges = e;
+    bool is_cut = service->is_cut;
+    if (is_cut)
+        expire(e, FAULT_DRAINING, "the server is stopping");
+    else
+        exchange_share(e);
+    pthread_mutex_unlock(&service->exchanges_mutex);
+    if (is_cut)
+        admission_leave(&service->admission, 1, 0);
+    else
+        pool_add(service->pool, e);
+}
+
 void exchanges_expire(struct service *service) {
     double now = clock_seconds();
     pthread_mutex_lock(&service->exchanges_mutex);
@@ -448,6 +467,7 @@ void exchanges_expire(struct service *service) {
 int64_t exchanges_cut(struct service *service, enum fault_code code) {
     int64_t count = 0;
     pthread_mutex_lock(&service->exchanges_mutex);
+    service->is_cut = true;
     for (struct exchange *e = service->exchanges, *next = NULL; e; e = next) {
         next = e->next;
         expire(e, code, "the server is stopping");

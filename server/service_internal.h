@@ -36,7 +36,7 @@ struct service {
     // All exchanges that are not answered yet.
     pthread_mutex_t exchanges_mutex;
     struct exchange *exchanges;
-    int64_t num_exchanges;
+    bool is_cut; // with the mutex: no connection may be put to sleep any more
 
     pthread_t sweeper;
     bool has_sweeper;
