@@ -539,6 +539,11 @@ static void access_log(void) {
     int port = check_service_port(service);
     post(port, "/v1/detect?x=%0a", "X-Request-Id: abc-1\r\n", picture.bytes, picture.size);
     EXPECT_INT(answer.status, 400);
+    // A line is written once its answer has gone.
+    struct stat file_now = {0};
+    for (double end = clock_seconds() + 60; file_now.st_size == 0 && clock_seconds() < end;
+         usleep(10000))
+        EXPECT_INT(stat(path_of("access.jsonl"), &file_now), 0);
     snprintf(moved, sizeof moved, "%s.1", path_of("access.jsonl"));
     EXPECT_INT(rename(path_of("access.jsonl"), moved), 0);
     service_reopen_log(service);
