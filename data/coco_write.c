@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "data/coco_json.h"
 
 static const char *const section_keys[COCO_NUM_SECTIONS] = {
     [COCO_IMAGES_SECTION] = "images",
@@ -42,12 +43,7 @@ void coco_writer_open_results_text(struct coco_writer *w) {
 
 static void write_box(struct coco_writer *w, const struct coco_box *box) {
     json_write_key(&w->json, "bbox");
-    json_write_begin_array(&w->json);
-    json_write_double(&w->json, box->x);
-    json_write_double(&w->json, box->y);
-    json_write_double(&w->json, box->width);
-    json_write_double(&w->json, box->height);
-    json_write_end_array(&w->json);
+    coco_json_box(&w->json, box);
 }
 
 static void write_polygons(struct coco_writer *w, const struct coco_segment *segment) {

@@ -16,14 +16,3 @@ enum status coco_result_of(struct coco_annotation *result, const struct detectio
     };
     return coco_segment_from_rle(&result->segment, &detection->mask, SEGMENT_STRING, arena, err);
 }
-
-enum status coco_annotation_of(struct coco_annotation *annotation,
-                               const struct detection *detection, int64_t image_id,
-                               int64_t category_id, struct arena *arena, struct error *err) {
-    TRY(coco_result_of(annotation, detection, image_id, category_id, arena, err));
-    annotation->box = rle_box(&detection->mask);
-    annotation->area = (double)rle_area(&detection->mask);
-    annotation->has_area = true;
-    annotation->has_score = true;
-    return STATUS_OK;
-}

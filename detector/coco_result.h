@@ -9,10 +9,3 @@
 MUST_CHECK enum status coco_result_of(struct coco_annotation *result,
                                       const struct detection *detection, int64_t image_id,
                                       int64_t category_id, struct arena *arena, struct error *err);
-
-// The same as an annotation of an instances file: the box is the tightest one around the mask, the
-// area the mask's, and the score stays. The record's id is left 0.
-MUST_CHECK enum status coco_annotation_of(struct coco_annotation *annotation,
-                                          const struct detection *detection, int64_t image_id,
-                                          int64_t category_id, struct arena *arena,
-                                          struct error *err);

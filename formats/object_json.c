@@ -1,39 +1,9 @@
 #include "formats/object_json.h"
 
 #include "base/check.h"
+#include "data/coco_json.h"
 
 // ---- Writing ----
-
-static void write_box(struct json_writer *w, const struct coco_box *box) {
-    json_write_key(w, "bbox");
-    json_write_begin_array(w);
-    json_write_double(w, box->x);
-    json_write_double(w, box->y);
-    json_write_double(w, box->width);
-    json_write_double(w, box->height);
-    json_write_end_array(w);
-}
-
-static enum status write_mask(struct json_writer *w, const struct rle *mask, struct error *err) {
-    struct output text;
-    output_open_memory(&text);
-    rle_write_string(mask, &text);
-    enum status status = output_finish(&text, err);
-    if (status == STATUS_OK) {
-        json_write_key(w, "segmentation");
-        json_write_begin_object(w);
-        json_write_key(w, "size");
-        json_write_begin_array(w);
-        json_write_int64(w, mask->height);
-        json_write_int64(w, mask->width);
-        json_write_end_array(w);
-        json_write_key(w, "counts");
-        json_write_bytes(w, text.data ? text.data : "", text.size);
-        json_write_end_object(w);
-    }
-    output_discard(&text);
-    return status;
-}
 
 enum status object_json_write(struct json_writer *w, const struct annotated_object *object,
                               const struct class_list *classes, struct error *err) {
@@ -45,9 +15,11 @@ enum status object_json_write(struct json_writer *w, const struct annotated_obje
     json_write_key_int64(w, "category_id", class->id);
     json_write_key_int64(w, "iscrowd", object->is_crowd);
     if (object->has_score) json_write_key_double(w, "score", object->score);
-    write_box(w, &box);
+    json_write_key(w, "bbox");
+    coco_json_box(w, &box);
     json_write_key_double(w, "area", (double)rle_area(&object->mask));
-    TRY(write_mask(w, &object->mask, err));
+    json_write_key(w, "segmentation");
+    TRY(coco_json_mask(w, &object->mask, false, err));
     json_write_end_object(w);
     return STATUS_OK;
 }

@@ -1,10 +1,10 @@
 // Models: opening, the thread that computes, closing.
-#include <signal.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "library/gctmask_internal.h"
 
-enum { MAX_WAITING_JOBS = 256, STACK_BYTES = 8 << 20 };
+enum { MAX_WAITING_JOBS = 256 };
 
 // One call; lies on the caller's stack while it waits.
 struct job {
@@ -48,27 +48,11 @@ enum status model_detect(struct gctmask_model *model, const struct image *image,
     return job.status;
 }
 
-// The thread starts with all signals blocked, so that they reach the program's own threads.
-static enum status start_thread(struct gctmask_model *model, struct error *err) {
-    sigset_t all;
-    sigset_t old;
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0) return error_memory(err, "a thread", STACK_BYTES);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int code = pthread_create(&model->thread, &attributes, model_main, model);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attributes);
-    if (code == 0) return STATUS_OK;
-    return error_set(err, STATUS_INTERNAL, "cannot start a thread: error %d", code);
-}
-
 static enum status start(struct gctmask_model *model, const char *path,
                          const struct nn_options *options, struct error *err) {
     TRY(detector_open(&model->detector, path, NULL, options, err));
     TRY(queue_create(&model->jobs, MAX_WAITING_JOBS, err));
-    return start_thread(model, err);
+    return thread_start(&model->thread, model_main, model, err);
 }
 
 static void destroy(struct gctmask_model *model) {

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/clock.h"
+#include "data/coco_json.h"
 #include "server/answer_polygon.h"
 #include "server/detect_options.h"
 #include "server/objects.h"
@@ -23,24 +24,10 @@ bool answer_end(struct answer *answer, bool written, struct fault *fault) {
 
 // ---- Masks ----
 
-static void write_counts(struct json_writer *w, const struct rle *mask, enum mask_form form) {
-    if (form == MASK_RLE_LIST) {
-        json_write_begin_array(w);
-        for (int64_t i = 0; i < mask->num_runs; i++)
-            json_write_int64(w, mask->runs[i]);
-        json_write_end_array(w);
-        return;
-    }
-    struct output text;
-    output_open_memory(&text);
-    rle_write_string(mask, &text);
-    json_write_bytes(w, text.data, text.size);
-    output_discard(&text);
-}
-
 bool answer_mask_write(struct json_writer *w, const struct detect_options *options,
                        const struct rle *mask, struct arena *arena, struct fault *fault) {
     double iou = 0;
+    struct error err;
     switch (options->mask) {
     case MASK_BOX:
     case MASK_NONE:
@@ -56,16 +43,8 @@ bool answer_mask_write(struct json_writer *w, const struct detect_options *optio
         break;
     }
     json_write_key(w, "segmentation");
-    json_write_begin_object(w);
-    json_write_key(w, "size");
-    json_write_begin_array(w);
-    json_write_int64(w, mask->height);
-    json_write_int64(w, mask->width);
-    json_write_end_array(w);
-    json_write_key(w, "counts");
-    write_counts(w, mask, options->mask);
-    json_write_end_object(w);
-    return true;
+    if (coco_json_mask(w, mask, options->mask == MASK_RLE_LIST, &err) == STATUS_OK) return true;
+    return fault_of_error(fault, FAULT_INTERNAL, &err);
 }
 
 // ---- Objects ----

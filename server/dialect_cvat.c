@@ -46,12 +46,8 @@ static bool read_request(struct detect_request *request, const struct http_reque
                          struct arena *arena, struct fault *fault) {
     struct json_request json;
     struct options options;
-    const char *id = http->request_id;
-    *fault = (struct fault){0};
-    request->num_pictures = 0;
-    request->answer = ANSWER_JSON;
-    if (id && !request_id_set(request->id, id, (int64_t)strlen(id), fault)) return false;
-    return detect_options_begin(&options, &request->options, model, limits, arena, fault) &&
+    return request_begin(request, http, fault) &&
+           detect_options_begin(&options, &request->options, model, limits, arena, fault) &&
            json_request_begin(&json, http, limits, arena, fault) && read_body(&json, request) &&
            detect_options_end(&options, request, model, limits, arena, fault);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/coco_json.h"
 #include "server/answer_json.h"
 #include "server/dialects.h"
 #include "server/json_request.h"
@@ -150,15 +151,11 @@ static bool read_request(struct detect_request *request, const struct http_reque
     struct json_request json;
     struct options options;
     struct error err = {.code = STATUS_MEMORY};
-    const char *id = http->request_id;
+    if (!request_begin(request, http, fault)) return false;
     struct wanted_outputs *wanted = arena_alloc(arena, 1, sizeof *wanted);
-    *fault = (struct fault){0};
     if (!wanted) return fault_of_error(fault, FAULT_INTERNAL, &err);
     memset(wanted->is_wanted, true, sizeof wanted->is_wanted);
     request->notes = wanted;
-    request->num_pictures = 0;
-    request->answer = ANSWER_JSON;
-    if (id && !request_id_set(request->id, id, (int64_t)strlen(id), fault)) return false;
     return detect_options_begin(&options, &request->options, model, limits, arena, fault) &&
            json_request_begin(&json, http, limits, arena, fault) &&
            read_body(&json, request, &options, wanted) &&
@@ -188,20 +185,18 @@ static void end_tensor(struct json_writer *w) {
     json_write_end_object(w);
 }
 
-static void write_masks(struct json_writer *w, const struct shown_objects *objects) {
-    struct output text;
+static enum status write_masks(struct json_writer *w, const struct shown_objects *objects,
+                               struct error *err) {
     begin_tensor(w, MASKS_RLE, "BYTES", objects->count, 0);
-    for (int64_t i = 0; i < objects->count; i++) {
-        output_open_memory(&text);
-        rle_write_string(objects->items[i].mask, &text);
-        json_write_bytes(w, text.data, text.size);
-        output_discard(&text);
-    }
+    for (int64_t i = 0; i < objects->count; i++)
+        TRY(coco_json_counts(w, objects->items[i].mask, err));
     end_tensor(w);
+    return STATUS_OK;
 }
 
-static void write_tensor(struct json_writer *w, enum output_name name,
-                         const struct shown_objects *objects, const struct image_info *info) {
+static enum status write_tensor(struct json_writer *w, enum output_name name,
+                                const struct shown_objects *objects, const struct image_info *info,
+                                struct error *err) {
     const int64_t count = objects->count;
     const struct shown_object *items = objects->items;
     switch (name) {
@@ -227,12 +222,12 @@ static void write_tensor(struct json_writer *w, enum output_name name,
         json_write_int64(w, info->width);
         break;
     case MASKS_RLE:
-        write_masks(w, objects);
-        return;
+        return write_masks(w, objects, err);
     case NUM_OUTPUTS:
-        return;
+        return STATUS_OK;
     }
     end_tensor(w);
+    return STATUS_OK;
 }
 
 static bool write_answer(struct answer *answer, const struct detect_request *request,
@@ -242,6 +237,7 @@ static bool write_answer(struct answer *answer, const struct detect_request *req
     bool masked = request->options.mask == MASK_RLE;
     struct shown_objects objects;
     struct json_writer w;
+    struct error err;
     if (!shown_objects_of(&objects, &outcomes->list, model, arena, fault)) return false;
     answer_begin(answer, "application/json");
     json_writer_init(&w, &answer->body, 0);
@@ -251,9 +247,14 @@ static bool write_answer(struct answer *answer, const struct detect_request *req
     json_write_key_text(&w, "id", request->id);
     json_write_key(&w, "outputs");
     json_write_begin_array(&w);
-    for (int i = 0; i < NUM_OUTPUTS; i++)
+    enum status status = STATUS_OK;
+    for (int i = 0; i < NUM_OUTPUTS && status == STATUS_OK; i++)
         if (wanted->is_wanted[i] && (i != MASKS_RLE || masked))
-            write_tensor(&w, (enum output_name)i, &objects, &outcomes->info);
+            status = write_tensor(&w, (enum output_name)i, &objects, &outcomes->info, &err);
+    if (status != STATUS_OK) {
+        fault_of_error(fault, FAULT_INTERNAL, &err);
+        return answer_end(answer, false, fault);
+    }
     json_write_end_array(&w);
     json_write_end_object(&w);
     output_text(&answer->body, "\n");

@@ -111,14 +111,10 @@ static bool read_request(struct detect_request *request, const struct http_reque
     struct json_request json;
     struct options options;
     struct error err = {.code = STATUS_MEMORY};
-    const char *id = http->request_id;
+    if (!request_begin(request, http, fault)) return false;
     struct label_config *config = arena_alloc(arena, 1, sizeof *config);
-    *fault = (struct fault){0};
     if (!config) return fault_of_error(fault, FAULT_INTERNAL, &err);
     request->notes = config;
-    request->num_pictures = 0;
-    request->answer = ANSWER_JSON;
-    if (id && !request_id_set(request->id, id, (int64_t)strlen(id), fault)) return false;
     if (!read_config(config, http, limits, arena, fault)) return false;
     return detect_options_begin(&options, &request->options, model, limits, arena, fault) &&
            json_request_begin(&json, http, limits, arena, fault) &&

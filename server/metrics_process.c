@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "server/metrics_internal.h"
 #include "server/model.h"
 
@@ -43,15 +44,6 @@ void metrics_write_model(struct metrics *metrics, const struct metrics_now *now,
     metrics_gauge(out, "ready", "Whether requests are taken", now->is_ready);
 }
 
-static double resident_bytes(void) {
-    long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file) return 0;
-    if (fscanf(file, "%*s %lld", &pages) != 1) pages = 0;
-    fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
-
 static double open_descriptors(void) {
     enum { NOT_OURS = 3 }; // ".", ".." and the folder itself
     int count = 0;
@@ -73,7 +65,8 @@ static double processor_seconds(void) {
 void metrics_write_process(struct metrics *metrics, struct output *out) {
     metrics_begin(out, "build_info", "gauge", "The program");
     output_text(out, "gctmask_build_info{version=\"" GCTMASK_VERSION "\"} 1\n");
-    metrics_gauge(out, "process_resident_memory_bytes", "Memory in use", resident_bytes());
+    metrics_gauge(out, "process_resident_memory_bytes", "Memory in use",
+                  (double)process_resident_bytes());
     metrics_begin(out, "process_cpu_seconds_total", "counter", "Processor time");
     output_printf(out, "gctmask_process_cpu_seconds_total %.6f\n", processor_seconds());
     metrics_gauge(out, "process_open_fds", "Open descriptors", open_descriptors());

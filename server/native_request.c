@@ -184,10 +184,7 @@ bool native_request_read(struct detect_request *request, const struct http_reque
                          const struct model_facts *model, const struct request_limits *limits,
                          int64_t max_pictures, struct arena *arena, struct fault *fault) {
     struct native_reader in = {request, http, limits, max_pictures, {0}, arena, fault};
-    const char *id = http->request_id;
-    request->num_pictures = 0;
-    *fault = (struct fault){0};
-    if (id && !request_id_set(request->id, id, (int64_t)strlen(id), fault)) return false;
+    if (!request_begin(request, http, fault)) return false;
     if (!choose_answer(&in)) return false;
     if (!detect_options_begin(&in.options, &request->options, model, limits, arena, fault))
         return false;

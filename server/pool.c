@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "server/exchange.h"
-#include "server/threads.h"
 
 struct task_list {
     struct exchange *first, *last;

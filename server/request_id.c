@@ -22,3 +22,12 @@ bool request_id_set(char id[REQUEST_ID_BYTES], const char *text, int64_t size,
     id[size] = '\0';
     return true;
 }
+
+bool request_begin(struct detect_request *request, const struct http_request *http,
+                   struct fault *fault) {
+    const char *id = http->request_id;
+    *fault = (struct fault){0};
+    request->num_pictures = 0;
+    request->answer = ANSWER_JSON;
+    return !id || request_id_set(request->id, id, (int64_t)strlen(id), fault);
+}

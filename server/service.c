@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "base/file_view.h"
+#include "base/thread.h"
 #include "server/sandbox.h"
 #include "server/service_internal.h"
-#include "server/threads.h"
 
 static void sleep_seconds(double seconds) {
     struct timespec wait = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "server/service_internal.h"
-#include "server/threads.h"
 
 enum { MOST_BATCH = 64 };
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/json_writer.h"
+#include "base/process.h"
 #include "tools/readable.h"
 
 enum { BAR_CELLS = 20 };
@@ -51,15 +52,6 @@ static void end_event(struct progress *p) {
     (void)ignored;
 }
 
-int64_t progress_memory(void) {
-    long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file) return 0;
-    if (fscanf(file, "%*d %lld", &pages) != 1) pages = 0;
-    fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
 static int64_t num_done(const struct progress *p) {
     return p->num_done + p->num_elsewhere;
 }
@@ -85,7 +77,7 @@ static void show_event(struct progress *p, double now) {
     json_write_key_int64(&w, "failed", p->num_failed);
     json_write_key_int64(&w, "objects", p->num_objects);
     json_write_key_double(&w, "eta_s", seconds_left(p, rate));
-    json_write_key_int64(&w, "rss", progress_memory());
+    json_write_key_int64(&w, "rss", process_resident_bytes());
     json_write_end_object(&w);
     end_event(p);
 }
@@ -106,7 +98,7 @@ static void show_line(struct progress *p, double now) {
                  "failed  %s%s",
                  p->is_terminal ? "\r" : "", bar, (long long)p->num_done, (long long)p->total,
                  (long long)(100 * num_done(p) / total), rate, left, (long long)p->num_objects,
-                 (long long)p->num_failed, readable_bytes(progress_memory(), memory),
+                 (long long)p->num_failed, readable_bytes(process_resident_bytes(), memory),
                  p->is_terminal ? "\x1b[K" : "\n"); // the rest of a longer line goes
     write_text(p, line, size);
     p->line_is_open = p->is_terminal;

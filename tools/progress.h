@@ -42,8 +42,5 @@ void progress_use_events(struct progress *progress, struct output *out);
 void progress_event_failed(struct progress *progress, const char *path, const char *code,
                            const char *message);
 
-// Bytes of memory that this process holds; 0 if the system does not say.
-int64_t progress_memory(void);
-
 // Clears the line, so that something else can be written there.
 void progress_clear(struct progress *progress);

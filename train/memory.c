@@ -1,8 +1,6 @@
 #include "train/memory.h"
 
-#include <stdio.h>
-#include <unistd.h>
-
+#include "base/process.h"
 #include "detector/losses.h"
 #include "nn/sigmoid_loss/sigmoid_loss.h"
 #include "nn/smooth_l1_loss/smooth_l1_loss.h"
@@ -67,16 +65,6 @@ static void plan_step(struct nn *nn, struct mask_rcnn *model, int64_t num_images
     nn_backward(nn);
 }
 
-// Bytes of this process that are in memory; 0 if the system does not say.
-static int64_t bytes_held(void) {
-    long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file) return 0;
-    if (fscanf(file, "%*d %lld", &pages) != 1) pages = 0;
-    fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
 enum status training_memory_count(struct training_memory *memory, struct detector_model *model,
                                   const struct loader_options *loader, struct error *err) {
     const struct parameters *p = &model->network.parameters;
@@ -84,7 +72,7 @@ enum status training_memory_count(struct training_memory *memory, struct detecto
     const struct loader_need need = loader_need_of(loader);
     struct nn *nn = NULL;
     *memory = (struct training_memory){
-        .held = bytes_held(),
+        .held = process_resident_bytes(),
         .parameters = p->num_floats * (int64_t)sizeof(float) + 2 * momentum,
         .loader = need.bytes,
         .padded = need.padded,

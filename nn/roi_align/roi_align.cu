@@ -37,17 +37,6 @@ static __device__ int64_t list_of(const struct view &v, int64_t roi, int axis, i
     return (roi * NUM_AXES + axis) * v.settings.output_size + p;
 }
 
-static int64_t taps_per_bin(const struct roi_align_call *call) {
-    int64_t most = 0;
-    for (int i = 0; i < call->pyramid.num_levels; i++) {
-        const struct tensor *level = call->pyramid.levels[i];
-        if (level->h > most) most = level->h;
-        if (level->w > most) most = level->w;
-    }
-    int64_t sampling = call->settings.sampling;
-    return sampling && sampling < most / 2 ? 2 * sampling : most;
-}
-
 static struct view view_of(struct operands *o, const struct roi_align_call *call) {
     const struct rois *rois = &call->rois;
     struct view v = {};
@@ -62,7 +51,7 @@ static struct view view_of(struct operands *o, const struct roi_align_call *call
     v.boxes = operand_in(o, rois->boxes, 4 * rois->count);
     v.images = operand_in(o, rois->images, rois->count);
     v.of_level = operand_in(o, rois->levels, rois->count);
-    v.per_bin = taps_per_bin(call);
+    v.per_bin = roi_align_taps_per_bin(call);
     int64_t lists = v.count * NUM_AXES * v.settings.output_size;
     int64_t tap_floats = (int64_t)(sizeof(struct roi_tap) / sizeof(float));
     v.memory = nn_scratch(o->nn, lists * (v.per_bin * tap_floats + 1) + v.count * NUM_AXES * 2);

@@ -61,20 +61,8 @@ static void sample_columns(const struct roi_align_call *call, int64_t roi, struc
     sample_axis(columns, &span, call->settings.output_size, call->pyramid.levels[level]->w);
 }
 
-// Taps of a bin at most: no position twice, and two for each sample.
-static int64_t taps_per_bin(const struct roi_align_call *call) {
-    int64_t most = 0;
-    for (int i = 0; i < call->pyramid.num_levels; i++) {
-        const struct tensor *level = call->pyramid.levels[i];
-        if (level->h > most) most = level->h;
-        if (level->w > most) most = level->w;
-    }
-    int64_t sampling = call->settings.sampling;
-    return sampling && sampling < most / 2 ? 2 * sampling : most;
-}
-
 static int64_t axis_floats(const struct roi_align_call *call) {
-    int64_t num_taps = call->settings.output_size * taps_per_bin(call);
+    int64_t num_taps = call->settings.output_size * roi_align_taps_per_bin(call);
     return num_taps * (int64_t)(sizeof(struct roi_tap) / sizeof(float));
 }
 
@@ -82,7 +70,7 @@ static int64_t axis_floats(const struct roi_align_call *call) {
 static struct axis axis_in(const struct roi_align_call *call, float *memory, int64_t number) {
     return (struct axis){
         .items = (struct roi_tap *)(void *)(memory + number * axis_floats(call)),
-        .per_bin = taps_per_bin(call),
+        .per_bin = roi_align_taps_per_bin(call),
     };
 }
 

@@ -93,3 +93,15 @@ HOST_DEVICE static inline int64_t roi_align_taps(const struct roi_span *span, in
     }
     return count;
 }
+
+// Room for the taps of a bin of any RoI: no position twice, and two for each sample.
+static inline int64_t roi_align_taps_per_bin(const struct roi_align_call *call) {
+    int64_t most = 0;
+    for (int i = 0; i < call->pyramid.num_levels; i++) {
+        const struct tensor *level = call->pyramid.levels[i];
+        if (level->h > most) most = level->h;
+        if (level->w > most) most = level->w;
+    }
+    int64_t sampling = call->settings.sampling;
+    return sampling && sampling < most / 2 ? 2 * sampling : most;
+}

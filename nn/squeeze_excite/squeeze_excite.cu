@@ -11,18 +11,6 @@ extern "C" {
 
 enum { WARP = 32, WARPS = BLOCK_THREADS / WARP };
 
-// The places of struct squeeze_excite_call's state.
-struct state {
-    float *means;  // [n, c]
-    float *gates;  // [n, c]
-    float *hidden; // [n, hidden], behind the ReLU
-};
-
-static struct state state_of(const struct squeeze_excite_call *call) {
-    int64_t count = call->call.inputs[0]->n * call->se->channels;
-    return state{call->state, call->state + count, call->state + 2 * count};
-}
-
 struct layer {
     const float *weight, *bias; // [out, in], [out]
     int64_t in, out;
@@ -98,7 +86,7 @@ void cuda_squeeze_excite_forward(struct nn *nn, struct call *base) {
     int64_t rows = x->h * x->w;
     call->state = nn_scratch(nn, 2 * x->n * x->c + x->n * se->hidden);
     if (!call->state) return;
-    struct state state = state_of(call);
+    struct squeeze_excite_state state = squeeze_excite_state_of(call);
     cuda_columns_reduce(nn, COLUMNS_SUM, x->data, NULL, x->n, rows, x->c, state.means);
     if (x->n) {
         struct operands o = {.nn = nn};
@@ -158,7 +146,7 @@ static void layers_backward(struct nn *nn, const struct squeeze_excite_call *cal
                             float *pull, float *hidden) {
     const struct squeeze_excite *se = call->se;
     const struct tensor *x = call->call.inputs[0];
-    struct state state = state_of(call);
+    struct squeeze_excite_state state = squeeze_excite_state_of(call);
     float rows = (float)(x->h * x->w);
     int64_t n = x->n;
     struct operands o = {.nn = nn};
@@ -177,7 +165,7 @@ static void layers_backward(struct nn *nn, const struct squeeze_excite_call *cal
 void cuda_squeeze_excite_backward(struct nn *nn, struct call *base) {
     struct squeeze_excite_call *call = (struct squeeze_excite_call *)base;
     struct tensor *x = base->inputs[0];
-    struct state state = state_of(call);
+    struct squeeze_excite_state state = squeeze_excite_state_of(call);
     int64_t rows = x->h * x->w;
     cuda_rows_relu_gradient(nn, base->out, call->relu);
     float *opened = nn_scratch(nn, 2 * x->n * x->c + x->n * call->se->hidden);

@@ -24,8 +24,21 @@ struct squeeze_excite_call {
     const struct squeeze_excite *se;
     struct tensor *residual;
     bool relu;
-    float *state; // kept for the backward pass: [n, c] means, [n, c] gates, [n, hidden]
+    float *state; // kept for the backward pass; squeeze_excite_state_of says what lies where
 };
+
+struct squeeze_excite_state {
+    float *means;  // [n, c]
+    float *gates;  // [n, c]
+    float *hidden; // [n, hidden], behind the ReLU
+};
+
+static inline struct squeeze_excite_state
+squeeze_excite_state_of(const struct squeeze_excite_call *call) {
+    int64_t count = call->call.inputs[0]->n * call->se->channels;
+    struct squeeze_excite_state state = {call->state, call->state + count, call->state + 2 * count};
+    return state;
+}
 
 // residual may be NULL.
 struct tensor *squeeze_excite_forward(struct nn *nn, const struct squeeze_excite *se,

@@ -12,18 +12,6 @@ enum {
     COLUMNS = 64, // of a weight matrix, for one thread
 };
 
-// The places of struct squeeze_excite_call's state.
-struct state {
-    float *means;  // [n, c]
-    float *gates;  // [n, c]
-    float *hidden; // [n, hidden], behind the ReLU
-};
-
-static struct state state_of(const struct squeeze_excite_call *call) {
-    int64_t count = call->call.inputs[0]->n * call->se->channels;
-    return (struct state){call->state, call->state + count, call->state + 2 * count};
-}
-
 // ---- The two small layers: y[n, out] = x[n, in] weight[out, in] + bias ----
 
 VECTORISED static float dot(const float *restrict a, const float *restrict b, int64_t count) {
@@ -114,7 +102,7 @@ void cpu_squeeze_excite_forward(struct nn *nn, struct call *base) {
     int64_t num_hidden = x->n * se->hidden;
     call->state = nn_scratch(nn, 2 * num_gates + num_hidden);
     if (!call->state) return;
-    struct state state = state_of(call);
+    struct squeeze_excite_state state = squeeze_excite_state_of(call);
     columns_reduce(nn, COLUMNS_SUM, x->data, NULL, x->n, rows, x->c, state.means);
     if (nn_failed(nn)) return;
     for (int64_t i = 0; i < num_gates; i++)
@@ -173,7 +161,7 @@ void cpu_squeeze_excite_backward(struct nn *nn, struct call *base) {
     struct tensor *x = base->inputs[0];
     struct layer first = first_layer(call->se);
     struct layer second = second_layer(call->se);
-    struct state state = state_of(call);
+    struct squeeze_excite_state state = squeeze_excite_state_of(call);
     int64_t rows = x->h * x->w;
     int64_t num_gates = x->n * x->c;
     int64_t num_hidden = x->n * call->se->hidden;

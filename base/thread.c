@@ -1,4 +1,4 @@
-#include "server/threads.h"
+#include "base/thread.h"
 
 #include <signal.h>
 #include <string.h>

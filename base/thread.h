@@ -1,4 +1,4 @@
-// Threads of the service.
+// Threads that leave signals to others: those of libraries and of the service.
 #pragma once
 
 #include <pthread.h>
