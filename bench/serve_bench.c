@@ -57,5 +57,5 @@ struct load_request checked_request(const struct served *served, const char *pat
     load_need(expected, "an answer's detections");
     free(answer);
     free(alone.bytes);
-    return (struct load_request){request.bytes, request.size, 0, expected};
+    return (struct load_request){request.bytes, request.size, 0, expected, NULL};
 }

@@ -50,3 +50,7 @@ void measure_overhead(struct serve_bench *bench);
 void measure_model_overhead(struct serve_bench *bench);
 void measure_memory(struct serve_bench *bench);
 void measure_soak(struct serve_bench *bench);
+
+// serve_change.c
+void measure_stops(struct serve_bench *bench);
+void measure_swaps(struct serve_bench *bench);

@@ -147,7 +147,7 @@ static struct load_request bad_request(int i) {
     struct body body = {(uint8_t *)text, (int64_t)strlen(text)};
     struct body request = body_request(DETECT, BAD[i % NUM_BAD].headers, &body);
     free(text);
-    return (struct load_request){request.bytes, request.size, BAD[i % NUM_BAD].status, NULL};
+    return (struct load_request){request.bytes, request.size, BAD[i % NUM_BAD].status, NULL, NULL};
 }
 
 // Pictures of many sizes, each as JPEG, PNG and JSON, and among them what is none.

@@ -10,7 +10,7 @@
 
 static struct load_request health_request(void) {
     struct body request = body_request("/v1/health/live", "", NULL);
-    return (struct load_request){request.bytes, request.size, 200, NULL};
+    return (struct load_request){request.bytes, request.size, 200, NULL, NULL};
 }
 
 // A picture that is quickly decoded, in a file of so many bytes.
@@ -206,6 +206,8 @@ static const struct {
     {"overhead", measure_overhead},
     {"model-overhead", measure_model_overhead},
     {"memory", measure_memory},
+    {"stops", measure_stops},
+    {"swaps", measure_swaps},
     {"soak", measure_soak},
 };
 enum { NUM_MEASUREMENTS = sizeof MEASUREMENTS / sizeof *MEASUREMENTS };

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct load {
     int *idle; // numbers of clients, the latest last
     int num_idle;
     double begin, end; // end: when the last request may be sent
+    atomic_bool is_over;
     int64_t capacity, refused_capacity;
 };
 
@@ -134,6 +136,11 @@ static int64_t header_number(const char *head, const char *name) {
     return -1;
 }
 
+static bool is_expected(const struct load_request *request, const char *body) {
+    if (!request->expected || strstr(body, request->expected)) return true;
+    return request->or_expected && strstr(body, request->or_expected);
+}
+
 static void judge(struct load *load, const struct client *client, const char *body) {
     struct load_report *report = &load->report;
     int status = (int)strtol(client->answer + strlen("HTTP/1.1 "), NULL, 10);
@@ -141,8 +148,7 @@ static void judge(struct load *load, const struct client *client, const char *bo
     double time = clock_seconds() - client->start;
     if (status == wanted) {
         keep_time(&report->times, &load->capacity, report->answered++, time);
-        const char *expected = client->request->expected;
-        if (expected && !strstr(body, expected)) report->wrong++;
+        if (!is_expected(client->request, body)) report->wrong++;
     } else if (status == 503 && header_number(client->answer, "Retry-After") > 0) {
         keep_time(&report->refused_times, &load->refused_capacity, report->refused++, time);
     } else {
@@ -209,7 +215,8 @@ static double send_due(struct load *load) {
     for (;;) {
         double now = clock_seconds();
         double due = plan->rate > 0 ? load->begin + (double)load->report.sent / plan->rate : now;
-        bool all_sent = plan->count && load->report.sent >= plan->count;
+        bool all_sent =
+            atomic_load(&load->is_over) || (plan->count && load->report.sent >= plan->count);
         if (all_sent || (plan->seconds > 0 && fmax(now, due) >= load->end)) return -1;
         if (due > now) return due - now;
         if (load->num_idle == 0) return 1;
@@ -297,6 +304,10 @@ struct load *load_start(const struct load_plan *plan) {
     prepare(load, plan);
     load_need(!pthread_create(&load->thread, NULL, run, load), "a thread");
     return load;
+}
+
+void load_end(struct load *load) {
+    atomic_store(&load->is_over, true);
 }
 
 void load_join(struct load *load, struct load_report *report) {

@@ -12,8 +12,9 @@ struct load_request {
     const uint8_t *bytes; // all of it, from the request line on
     int64_t size;
     int status; // that the answer has to have; 0: 200, or a refusal for lack of room
-    // Must stand somewhere in the body of an answer of that status; NULL: anything may.
-    const char *expected;
+    // One of them must stand in the body of an answer of that status; the first NULL: anything may,
+    // the second NULL: there is only one.
+    const char *expected, *or_expected;
 };
 
 struct load_plan {
@@ -48,6 +49,8 @@ void load_report_free(struct load_report *report);
 // The same beside others, in a thread of its own.
 struct load;
 struct load *load_start(const struct load_plan *plan);
+// Nothing is sent after this.
+void load_end(struct load *load);
 void load_join(struct load *load, struct load_report *report);
 
 // The time that a share of ascending times do not exceed; 0 of none.

@@ -24,7 +24,7 @@ static struct load_request request_for(const struct served *served, const struct
     REQUIRE(expected);
     free(answer);
     free(alone.bytes);
-    return (struct load_request){request.bytes, request.size, 0, expected};
+    return (struct load_request){request.bytes, request.size, 0, expected, NULL};
 }
 
 static void forget(struct load_request *request) {
@@ -43,13 +43,13 @@ static void overload(void) {
     struct body picture = body_picture(BODY_JPEG, 160, 120, 1, 20);
     struct load_request request = request_for(&served, &picture);
     struct body ask = body_request("/v1/health/live", "", NULL);
-    struct load *probes = load_start(
-        &(struct load_plan){.port = served.port,
-                            .requests = &(struct load_request){ask.bytes, ask.size, 200, NULL},
-                            .num_requests = 1,
-                            .rate = 20,
-                            .num_connections = 2,
-                            .count = 40});
+    struct load *probes = load_start(&(struct load_plan){
+        .port = served.port,
+        .requests = &(struct load_request){ask.bytes, ask.size, 200, NULL, NULL},
+        .num_requests = 1,
+        .rate = 20,
+        .num_connections = 2,
+        .count = 40});
     load_run(&(struct load_plan){.port = served.port,
                                  .requests = &request,
                                  .num_requests = 1,
@@ -123,7 +123,7 @@ static void mixture(void) {
     }
     struct body text = {(uint8_t *)(char[]){"no picture"}, 10};
     struct body bad = body_request(DETECT, JPEG_TYPE, &text);
-    requests[SIZES] = (struct load_request){bad.bytes, bad.size, 415, NULL};
+    requests[SIZES] = (struct load_request){bad.bytes, bad.size, 415, NULL, NULL};
     load_run(&(struct load_plan){.port = served.port,
                                  .requests = requests,
                                  .num_requests = SIZES + 1,
