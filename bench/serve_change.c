@@ -148,7 +148,7 @@ static void start_with_models(struct serve_bench *bench, struct swap *swap, stru
 }
 
 void measure_swaps(struct serve_bench *bench) {
-    enum { SWAPS = 200, BROKEN_EVERY = 10 };
+    enum { SWAPS = 200, BROKEN_EVERY = 10, BROKEN = SWAPS / BROKEN_EVERY };
     struct swap swap;
     struct served served;
     struct load_report report;
@@ -177,9 +177,8 @@ void measure_swaps(struct serve_bench *bench) {
     load_end(load);
     load_join(load, &report);
     note("answers", (double)report.answered, "");
-    figure(bench, "changes of the model", changed, "", AT_LEAST, SWAPS - SWAPS / BROKEN_EVERY);
-    figure(bench, "broken files told, the old model stays", kept, "", AT_LEAST,
-           SWAPS / BROKEN_EVERY);
+    figure(bench, "changes of the model", changed, "", AT_LEAST, SWAPS - BROKEN);
+    figure(bench, "broken files told, the old model stays", kept, "", AT_LEAST, BROKEN);
     figure(bench, "other answers than 200", (double)(failures(&report) - report.wrong), "", AT_MOST,
            0);
     figure(bench, "answers that are neither model's", (double)report.wrong, "", AT_MOST, 0);
