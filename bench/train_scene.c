@@ -108,6 +108,7 @@ static void add_proposals(struct nn *nn, const struct scene *scene, struct box_l
     struct box_list all;
     int64_t added = scene->num_images * SCENE_OBJECTS * SCENE_PROPOSALS;
     box_list_create(nn, &all, list->count + added);
+    nn_wait(nn);
     if (nn_failed(nn)) return;
     for (int64_t image = 0, from = 0; image < scene->num_images; image++) {
         for (; from < list->count && list->images[from] == image; from++)

@@ -99,7 +99,7 @@ static enum status train(struct bench *b, uint64_t step, struct losses *losses, 
     double forward_end = clock_seconds();
     nn_backward(nn);
     double backward_end = clock_seconds();
-    double norm = solver_gradient_norm(&b->solver);
+    double norm = solver_gradient_norm(nn, &b->solver);
     solver_step(nn, &b->solver, LEARNING_RATE, norm);
     double end = clock_seconds();
     phases[PHASE_FORWARD] = forward_end - start;

@@ -13,6 +13,7 @@ function(require_package target module package)
 endfunction()
 
 require_package(CJSON libcjson libcjson-dev)
+require_package(CURL libcurl libcurl4-openssl-dev)
 require_package(JPEG libjpeg libjpeg-dev)
 require_package(MICROHTTPD libmicrohttpd libmicrohttpd-dev)
 require_package(PNG libpng libpng-dev)

@@ -24,11 +24,13 @@ static enum status make_input(const struct batch *b, struct tensor **input, stru
         b->extents[i] = preprocess_extent(b->model, b->images[i].width, b->images[i].height);
     struct extent padded = preprocess_padded(b->extents, b->count);
     struct tensor *x = nn_tensor(b->nn, b->count, padded.height, padded.width, 3);
+    float *planes = nn_place(b->nn, x);
     TRY(nn_status(b->nn, err));
     for (int64_t i = 0; i < b->count; i++) {
-        float *plane = x->data + i * x->h * x->w * x->c;
+        float *plane = planes + i * x->h * x->w * x->c;
         TRY(preprocess_image(b->model, &b->images[i], b->extents[i], padded, plane, b->arena, err));
     }
+    nn_put(b->nn, x, planes);
     *input = x;
     return STATUS_OK;
 }

@@ -12,6 +12,8 @@ enum status detector_open(struct detector *detector, const char *path,
     enum status status = nn_create(&detector->nn, options ? options : &defaults, err);
     if (status == STATUS_OK)
         status = detector_model_load(&detector->model, path, overrides, false, err);
+    if (status == STATUS_OK)
+        status = parameters_move(&detector->model.network.parameters, detector->nn, err);
     if (status != STATUS_OK) detector_close(detector);
     return status;
 }

@@ -26,19 +26,41 @@ struct step {
     const struct extent *extents;
     const struct image_truth *truths;
     const struct loss_settings *settings;
-    struct losses *losses;
+};
+
+// What the step's losses are computed to; NULL where there is none. Their values are read when all
+// of them are on their way, so that the program waits once.
+struct loss_tensors {
+    const struct tensor *objectness[RPN_LEVELS], *anchor_box[RPN_LEVELS];
+    const struct tensor *classes, *box, *mask;
 };
 
 static int32_t *integers(struct nn *nn, int64_t count) {
     return (int32_t *)(void *)nn_scratch(nn, count);
 }
 
+static int32_t *own_integers(struct nn *nn, int64_t count) {
+    return (int32_t *)(void *)nn_own_memory(nn, count);
+}
+
 static const struct box *boxes_of(const float *corners) {
     return (const struct box *)(const void *)corners;
 }
 
-static double value_of(const struct step *s, const struct tensor *loss) {
-    return nn_failed(s->nn) ? 0 : (double)loss->data[0];
+static double value_of(const struct tensor *loss) {
+    return loss ? (double)loss->data[0] : 0;
+}
+
+static void read_losses(struct nn *nn, const struct loss_tensors *tensors, struct losses *losses) {
+    nn_wait(nn);
+    if (nn_failed(nn)) return;
+    for (int i = 0; i < RPN_LEVELS; i++) {
+        losses->objectness += value_of(tensors->objectness[i]);
+        losses->anchor_box += value_of(tensors->anchor_box[i]);
+    }
+    losses->classes = value_of(tensors->classes);
+    losses->box = value_of(tensors->box);
+    losses->mask = value_of(tensors->mask);
 }
 
 // What turns a sum over count things into a loss.
@@ -54,7 +76,8 @@ static struct random stream_of(const struct step *s, int64_t image, uint64_t use
 
 // ---- Anchors ----
 
-// The anchors of all levels, one after another, and what becomes of each in each image.
+// The anchors of all levels, one after another, and what becomes of each in each image: for the
+// program to find out, while the device may still be computing the maps.
 struct anchor_targets {
     int64_t count; // in one image
     int64_t num_anchors;
@@ -74,8 +97,8 @@ static void make_anchors(const struct step *s, const struct rpn_maps *maps,
         t->level_counts[i] = maps->logits[i]->h * maps->logits[i]->w * t->num_anchors;
         t->count += t->level_counts[i];
     }
-    t->boxes = nn_scratch(s->nn, 4 * t->count);
-    t->matches = integers(s->nn, s->num_images * t->count);
+    t->boxes = nn_own_memory(s->nn, 4 * t->count);
+    t->matches = own_integers(s->nn, s->num_images * t->count);
     if (nn_failed(s->nn)) return;
     float *at = t->boxes;
     for (int i = 0; i < RPN_LEVELS; i++)
@@ -84,32 +107,35 @@ static void make_anchors(const struct step *s, const struct rpn_maps *maps,
 }
 
 static void match_anchors(const struct step *s, struct anchor_targets *t) {
-    int32_t *scratch = integers(s->nn, t->count);
+    int32_t *scratch = own_integers(s->nn, t->count);
     for (int64_t i = 0; i < s->num_images && !nn_failed(s->nn); i++) {
         const struct image_truth *truth = &s->truths[i];
         int32_t *matches = t->matches + i * t->count;
-        float *best = nn_scratch(s->nn, truth->count);
+        float *best = nn_own_memory(s->nn, truth->count);
         if (!best) return;
         match_boxes(boxes_of(t->boxes), t->count, boxes_of(truth->boxes), truth->count,
                     &s->settings->anchor_rule, best, matches);
-        nn_scratch_free(s->nn, best);
         struct random random = stream_of(s, i, 0);
         sample_matches(matches, t->count, &s->settings->anchors, &random, scratch);
         for (int64_t j = 0; j < t->count; j++)
             t->num_sampled += matches[j] != MATCH_IGNORED;
     }
-    nn_scratch_free(s->nn, (float *)(void *)scratch);
 }
 
-// The losses of one level, whose anchors begin at first.
-static void level_losses(const struct step *s, const struct anchor_targets *t, int level,
-                         int64_t first) {
+// What the losses of one level compare with, for each anchor of each image.
+struct level_targets {
+    float *objects, *sampled, *matched; // 0 or 1
+    float *deltas;                      // 4 of each
+};
+
+// Of a level whose anchors begin at first.
+static struct level_targets make_level_targets(const struct step *s, const struct anchor_targets *t,
+                                               int level, int64_t first) {
     static const struct box_coding CODING = {1, 1, 1, 1};
-    struct nn *nn = s->nn;
     int64_t count = t->level_counts[level];
     int64_t rows = s->num_images * count;
-    float *memory = nn_scratch(nn, 7 * rows);
-    if (!memory) return;
+    float *memory = nn_own_memory(s->nn, 7 * rows);
+    if (!memory) return (struct level_targets){0};
     float *objects = memory;
     float *sampled = memory + rows;
     float *matched = memory + 2 * rows;
@@ -126,24 +152,31 @@ static void level_losses(const struct step *s, const struct anchor_targets *t, i
         box_encode(t->boxes + 4 * anchor, s->truths[image].boxes + 4 * (int64_t)match, &CODING,
                    deltas + 4 * row);
     }
-    float scale = scale_of(s, t->num_sampled);
-    const struct sigmoid_targets logit_targets = {.targets = objects, .weights = sampled};
-    const struct box_targets box_targets = {.targets = deltas, .weights = matched, .num_groups = 1};
-    s->losses->objectness +=
-        value_of(s, sigmoid_loss_forward(nn, t->levels[level].logits, &logit_targets, scale));
-    s->losses->anchor_box +=
-        value_of(s, smooth_l1_loss_forward(nn, t->levels[level].deltas, &box_targets,
-                                           s->model->rules->box_loss_beta, scale));
+    return (struct level_targets){objects, sampled, matched, deltas};
 }
 
-static void anchor_losses(const struct step *s, const struct rpn_maps *maps) {
-    struct anchor_targets targets;
-    make_anchors(s, maps, &targets);
-    match_anchors(s, &targets);
+static void anchor_losses(const struct step *s, const struct rpn_maps *maps,
+                          struct loss_tensors *losses) {
+    struct nn *nn = s->nn;
+    struct anchor_targets all;
+    struct level_targets targets[RPN_LEVELS];
+    make_anchors(s, maps, &all);
+    match_anchors(s, &all);
     int64_t first = 0;
-    for (int i = 0; i < RPN_LEVELS && !nn_failed(s->nn); i++) {
-        level_losses(s, &targets, i, first);
-        first += targets.level_counts[i];
+    for (int i = 0; i < RPN_LEVELS && !nn_failed(nn); i++) {
+        targets[i] = make_level_targets(s, &all, i, first);
+        first += all.level_counts[i];
+    }
+    float scale = scale_of(s, all.num_sampled);
+    for (int i = 0; i < RPN_LEVELS && !nn_failed(nn); i++) {
+        const struct sigmoid_targets logit_targets = {.targets = targets[i].objects,
+                                                      .weights = targets[i].sampled};
+        const struct box_targets box_targets = {
+            .targets = targets[i].deltas, .weights = targets[i].matched, .num_groups = 1};
+        losses->objectness[i] =
+            sigmoid_loss_forward(nn, all.levels[i].logits, &logit_targets, scale);
+        losses->anchor_box[i] = smooth_l1_loss_forward(nn, all.levels[i].deltas, &box_targets,
+                                                       s->model->rules->box_loss_beta, scale);
     }
 }
 
@@ -202,6 +235,7 @@ static void sample_regions(const struct step *s, const struct box_list *proposal
     for (int64_t i = 0; i < s->num_images; i++)
         most += s->truths[i].count;
     regions_create(s->nn, regions, most);
+    nn_wait(s->nn);
     for (int64_t image = 0, begin = 0; image < s->num_images && !nn_failed(s->nn); image++) {
         int64_t end = begin;
         while (end < proposals->count && proposals->images[end] == image)
@@ -211,12 +245,13 @@ static void sample_regions(const struct step *s, const struct box_list *proposal
     }
 }
 
-static void box_losses(const struct step *s, struct regions *regions) {
-    struct nn *nn = s->nn;
-    struct box_list *list = &regions->list;
+// The deltas of the regions' boxes to those of their truths, [regions, 4], and behind them whether
+// a region has any, [regions].
+static float *make_box_targets(const struct step *s, const struct regions *regions) {
+    const struct box_list *list = &regions->list;
     int64_t count = list->count;
-    float *targets = nn_scratch(nn, 5 * count);
-    if (!targets || count == 0) return;
+    float *targets = nn_scratch(s->nn, 5 * count);
+    if (!targets || count == 0) return NULL;
     float *matched = targets + 4 * count;
     memset(targets, 0, (size_t)(5 * count) * sizeof *targets);
     for (int64_t i = 0; i < count; i++) {
@@ -225,19 +260,28 @@ static void box_losses(const struct step *s, struct regions *regions) {
         matched[i] = 1;
         box_encode(list->boxes + 4 * i, truth, &MASK_RCNN_BOX_CODING, targets + 4 * i);
     }
+    return targets;
+}
+
+static void box_losses(const struct step *s, struct regions *regions, const float *targets,
+                       struct loss_tensors *losses) {
+    struct nn *nn = s->nn;
+    struct box_list *list = &regions->list;
+    int64_t count = list->count;
+    if (nn_failed(nn) || count == 0) return;
     struct tensor *pooled = roi_pool(nn, &s->model->rules->roi_pooling,
                                      s->model->config->box.resolution, s->features.levels, list);
     struct box_scores scores = box_head_forward(nn, &s->model->box_head, pooled);
     float scale = scale_of(s, count);
     const struct box_targets box_targets = {
         .targets = targets,
-        .weights = matched,
+        .weights = targets + 4 * count,
         .groups = list->labels,
         .num_groups = model_config_num_classes(s->model->config),
     };
-    s->losses->classes = value_of(s, softmax_loss_forward(nn, scores.logits, list->labels, scale));
-    s->losses->box = value_of(s, smooth_l1_loss_forward(nn, scores.deltas, &box_targets,
-                                                        s->model->rules->box_loss_beta, scale));
+    losses->classes = softmax_loss_forward(nn, scores.logits, list->labels, scale);
+    losses->box = smooth_l1_loss_forward(nn, scores.deltas, &box_targets,
+                                         s->model->rules->box_loss_beta, scale);
 }
 
 // ---- Masks ----
@@ -268,22 +312,36 @@ static float *make_mask_targets(const struct step *s, const struct regions *obje
     return targets;
 }
 
-static void mask_losses(const struct step *s, const struct regions *regions) {
+static void mask_losses(const struct step *s, struct regions *objects, const float *mask_targets,
+                        int64_t size, struct loss_tensors *losses) {
     struct nn *nn = s->nn;
-    struct regions objects;
-    int64_t size = 2 * s->model->config->mask.resolution;
-    select_objects(nn, regions, &objects);
-    if (nn_failed(nn) || objects.list.count == 0) return;
+    if (nn_failed(nn) || objects->list.count == 0) return;
     const struct sigmoid_targets targets = {
-        .targets = make_mask_targets(s, &objects, size),
-        .channels = objects.list.labels,
+        .targets = mask_targets,
+        .channels = objects->list.labels,
     };
     struct tensor *pooled =
         roi_pool(nn, &s->model->rules->roi_pooling, s->model->config->mask.resolution,
-                 s->features.levels, &objects.list);
+                 s->features.levels, &objects->list);
     struct tensor *logits = mask_head_forward(nn, &s->model->mask_head, pooled);
-    float scale = scale_of(s, objects.list.count * size * size);
-    s->losses->mask = value_of(s, sigmoid_loss_forward(nn, logits, &targets, scale));
+    float scale = scale_of(s, objects->list.count * size * size);
+    losses->mask = sigmoid_loss_forward(nn, logits, &targets, scale);
+}
+
+// All targets first, then what the device has to compute: the program does not wait in between.
+static void region_losses(const struct step *s, const struct box_list *proposals,
+                          struct loss_tensors *losses) {
+    struct regions regions;
+    struct regions objects;
+    int64_t mask_size = 2 * s->model->config->mask.resolution;
+    sample_regions(s, proposals, &regions);
+    if (nn_failed(s->nn)) return;
+    const float *box_targets = make_box_targets(s, &regions);
+    select_objects(s->nn, &regions, &objects);
+    if (nn_failed(s->nn)) return;
+    const float *mask_targets = make_mask_targets(s, &objects, mask_size);
+    box_losses(s, &regions, box_targets, losses);
+    mask_losses(s, &objects, mask_targets, mask_size, losses);
 }
 
 void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
@@ -292,7 +350,7 @@ void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *inp
     CHECK(nn->mode == NN_TRAINING);
     struct rpn_maps maps;
     struct box_list proposals;
-    struct regions regions;
+    struct loss_tensors tensors = {0};
     struct step step = {
         .nn = nn,
         .model = model,
@@ -300,18 +358,15 @@ void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *inp
         .extents = extents,
         .truths = truths,
         .settings = settings,
-        .losses = losses,
     };
     *losses = (struct losses){0};
     mask_rcnn_features(nn, model, input, &step.features);
     rpn_forward(nn, &model->rpn, step.features.levels, &maps);
-    anchor_losses(&step, &maps);
+    anchor_losses(&step, &maps, &tensors);
     box_list_create(nn, &proposals, input->n * rpn_limits_of(nn, &model->rpn).post_nms);
     rpn_propose(nn, &model->rpn, &maps, step.features.height, step.features.width, extents,
                 &proposals);
     if (nn_failed(nn)) return;
-    sample_regions(&step, &proposals, &regions);
-    if (nn_failed(nn)) return;
-    box_losses(&step, &regions);
-    mask_losses(&step, &regions);
+    region_losses(&step, &proposals, &tensors);
+    read_losses(nn, &tensors, losses);
 }

@@ -43,6 +43,7 @@ static void sample_pixels(const struct targets *t, const struct rle *mask, int64
     };
     struct box_list mine;
     box_list_create(nn, &mine, t->regions->count);
+    nn_wait(nn);
     for (int64_t i = 0; i < t->regions->count && !nn_failed(nn); i++) {
         if (t->truths[i] != j) continue;
         memcpy(mine.boxes + 4 * mine.count, t->regions->boxes + 4 * i, 4 * sizeof(float));
@@ -58,6 +59,7 @@ static void sample_pixels(const struct targets *t, const struct rle *mask, int64
     const struct roi_pyramid pyramid = {.num_levels = 1, .levels = {pixels}, .scales = {1}};
     const struct rois rois = {mine.count, mine.boxes, mine.images, mine.levels};
     struct tensor *cut = roi_align_forward(nn, &settings, &pyramid, &rois);
+    nn_wait(nn);
     if (nn_failed(nn)) return;
     if (t->rules->aligned_mask_targets) cut_at_half(cut->data, tensor_count(cut));
     int64_t pixels_each = t->size * t->size;
@@ -120,6 +122,7 @@ void mask_targets_make(struct nn *nn, const struct conventions_rules *rules,
                        const struct box_list *regions, const int32_t *truths, int64_t size,
                        float *targets) {
     const struct targets t = {nn, rules, regions, truths, size, targets};
+    nn_wait(nn);
     for (int64_t j = 0; j < num_masks && !nn_failed(nn); j++)
         if (masks[j].num_polygons == 0 && has_regions(&t, j)) sample_pixels(&t, &masks[j].rle, j);
     for (int64_t i = 0; i < regions->count && !nn_failed(nn); i++) {

@@ -74,10 +74,10 @@ static enum status convolve(struct nn *nn, struct arena *arena, struct error *er
     return compare_convolution(x->data, conv.weight->data, y->data, err);
 }
 
-static enum status test_convolution(int num_threads, struct error *err) {
+static enum status test_convolution(const struct nn_options *options, struct error *err) {
     struct nn *nn = NULL;
     struct arena arena;
-    TRY(nn_create(&nn, &(struct nn_options){.num_threads = num_threads}, err));
+    TRY(nn_create(&nn, options, err));
     arena_init(&arena, BLOCK_BYTES, 0);
     enum status status = convolve(nn, &arena, err);
     nn_destroy(nn);
@@ -130,8 +130,8 @@ static enum status write_and_read(struct output *png, struct output *jpeg, struc
     return STATUS_OK;
 }
 
-static enum status test_files(int num_threads, struct error *err) {
-    (void)num_threads;
+static enum status test_files(const struct nn_options *options, struct error *err) {
+    (void)options;
     struct output png;
     struct output jpeg;
     struct arena arena;
@@ -182,14 +182,13 @@ static enum status detect_twice(struct detector *detector, struct arena *arena, 
     return STATUS_OK;
 }
 
-static enum status test_detection(int num_threads, struct error *err) {
+static enum status test_detection(const struct nn_options *options, struct error *err) {
     const struct option_texts settings = {SETTINGS, sizeof SETTINGS / sizeof SETTINGS[0]};
     struct detector detector = {0};
     struct arena arena;
     TRY(detector_model_create(&detector.model, NULL, &settings, false, 1, err));
     arena_init(&arena, BLOCK_BYTES, 0);
-    enum status status =
-        nn_create(&detector.nn, &(struct nn_options){.num_threads = num_threads}, err);
+    enum status status = nn_create(&detector.nn, options, err);
     if (status == STATUS_OK) status = detect_twice(&detector, &arena, err);
     arena_destroy(&arena);
     detector_close(&detector);

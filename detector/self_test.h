@@ -4,11 +4,12 @@
 #pragma once
 
 #include "base/error.h"
+#include "nn/nn.h"
 
 struct self_test {
     const char *name;
-    const char *claim;                                      // what holds if it passes
-    enum status (*run)(int num_threads, struct error *err); // num_threads as in struct nn_options
+    const char *claim; // what holds if it passes
+    enum status (*run)(const struct nn_options *options, struct error *err);
 };
 
 extern const struct self_test SELF_TESTS[]; // ends with a NULL name

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/workers.h"
+#include "nn/cuda/backend.h"
 #include "nn/cuda/module.h"
 #include "nn/device.h"
 #include "nn/onednn.h"
@@ -19,19 +20,29 @@ static const int64_t HUGE_PAGE_BYTES = 2 << 20;
 static const int64_t PLAN_BYTES = (int64_t)1 << 42;
 static const uint32_t GUARD_WORD = 0x7FC0DEAD; // a NaN that no computation makes
 
-const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16", "bf16", NULL};
+const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16", "bf16", "tf32", NULL};
+
+static enum nn_precision without_alias(enum nn_precision precision) {
+    return precision == NN_BF16_ALIAS ? NN_BF16 : precision;
+}
 
 bool nn_precision_named(const char *name, enum nn_precision *precision) {
     for (int i = 0; NN_PRECISION_NAMES[i]; i++) {
         if (strcmp(NN_PRECISION_NAMES[i], name) != 0) continue;
-        *precision = i == NN_FLOAT32 ? NN_FLOAT32 : NN_BF16;
+        *precision = without_alias((enum nn_precision)i);
         return true;
     }
     return false;
 }
 
 static enum status check_precision(const struct nn_options *options, struct error *err) {
-    if (options->precision == NN_FLOAT32 || onednn_has_bf16()) return STATUS_OK;
+    if (options->precision == NN_FLOAT32) return STATUS_OK;
+    if (options->precision == NN_TF32)
+        return options->device != NN_CPU
+                   ? STATUS_OK
+                   : error_set(err, STATUS_UNSUPPORTED,
+                               "precision tf32: only the device cuda computes in it; use float32");
+    if (onednn_has_bf16()) return STATUS_OK;
     return error_set(err, STATUS_UNSUPPORTED,
                      "precision bfloat16: this processor has no instructions for it, expected "
                      "avx512_bf16 or amx_bf16; use float32");
@@ -58,7 +69,7 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
     struct nn *nn = calloc(1, sizeof *nn);
     if (!nn) return error_memory(err, "a network's context", sizeof *nn);
     nn->device = options->device;
-    nn->precision = options->precision == NN_FLOAT32 ? NN_FLOAT32 : NN_BF16;
+    nn->precision = without_alias(options->precision);
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
@@ -96,19 +107,27 @@ void nn_destroy(struct nn *nn) {
     free(nn);
 }
 
+void nn_wait(struct nn *nn) {
+    if (nn->device == NN_CUDA) cuda_wait_for_all(nn);
+}
+
 void nn_begin(struct nn *nn, enum nn_mode mode) {
     nn_check_guards(nn);
     if (nn->device == NN_CPU) omp_set_num_threads(nn->num_threads);
     nn->mode = mode;
     nn->tape = NULL;
     nn->failure = (struct error){0};
+    if (nn->device == NN_CUDA) cuda_enter(nn);
+    nn_wait(nn);
+    if (nn->cuda) staging_reset(&nn->cuda->staging);
     arena_release(&nn->records, nn->start);
     heap_reset(&nn->heap);
-    if (mode == NN_TRAINING && nn->precision != NN_FLOAT32)
+    if (mode == NN_TRAINING && nn->precision == NN_BF16)
         nn_fail(nn, STATUS_UNSUPPORTED, "precision bfloat16: training computes in float32 only");
 }
 
-enum status nn_status(const struct nn *nn, struct error *err) {
+enum status nn_status(struct nn *nn, struct error *err) {
+    nn_wait(nn);
     if (nn->failure.code == STATUS_OK) return STATUS_OK;
     return error_set(err, nn->failure.code, "%s", nn->failure.message);
 }
@@ -142,6 +161,7 @@ static float *allocate(struct nn *nn, int64_t num_floats) {
     float *data = (float *)(void *)(nn->memory + offset);
     if (!nn->guarded || nn->device == NN_PLAN) return data;
     // Stale numbers must not look like results, so all of a guarded buffer starts as that NaN.
+    nn_wait(nn);
     uint32_t *words = (uint32_t *)(void *)data;
     int64_t span = heap_span_at(&nn->heap, offset)->bytes / (int64_t)sizeof *words;
     for (int64_t i = 0; i < span; i++)
@@ -157,8 +177,9 @@ static void check_guard(const struct nn *nn, const struct heap_span *span) {
         CHECK(words[i] == GUARD_WORD);
 }
 
-void nn_check_guards(const struct nn *nn) {
+void nn_check_guards(struct nn *nn) {
     if (!nn->guarded || nn->device == NN_PLAN || !nn->memory) return;
+    nn_wait(nn);
     for (int64_t i = 0; i < nn->heap.num_spans; i++)
         if (nn->heap.spans[i].used) check_guard(nn, &nn->heap.spans[i]);
 }
@@ -166,7 +187,10 @@ void nn_check_guards(const struct nn *nn) {
 static void give_back(struct nn *nn, void *data) {
     if (!data) return;
     int64_t offset = (char *)data - nn->memory;
-    if (nn->guarded && nn->device != NN_PLAN) check_guard(nn, heap_span_at(&nn->heap, offset));
+    if (nn->guarded && nn->device != NN_PLAN) {
+        nn_wait(nn);
+        check_guard(nn, heap_span_at(&nn->heap, offset));
+    }
     heap_free(&nn->heap, offset);
 }
 
@@ -190,6 +214,20 @@ struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t
     *t = (struct tensor){.n = n, .h = h, .w = w, .c = c};
     t->data = allocate(nn, tensor_count(t));
     return t;
+}
+
+float *nn_own_memory(struct nn *nn, int64_t num_floats) {
+    if (nn->device == NN_CUDA) return staging_alloc(nn, num_floats * (int64_t)sizeof(float));
+    return allocate(nn, num_floats);
+}
+
+float *nn_place(struct nn *nn, struct tensor *t) {
+    return nn->device == NN_CUDA ? nn_own_memory(nn, tensor_count(t)) : t->data;
+}
+
+void nn_put(struct nn *nn, struct tensor *t, const float *values) {
+    if (nn->device == NN_CUDA && !nn_failed(nn))
+        cuda_upload(nn, t->data, values, tensor_count(t) * (int64_t)sizeof *values);
 }
 
 static void release_data(struct nn *nn, struct tensor *t) {
@@ -272,7 +310,9 @@ void nn_backward(struct nn *nn) {
             if (nn->gradient_observer) nn->gradient_observer(nn->gradient_context, call->mark);
             continue;
         }
-        if (out->grad || call->is_loss) device_backward(nn, call);
+        bool reached = out->grad || call->is_loss;
+        if (reached && nn->backward_observer) nn->backward_observer(nn->observer_context, call);
+        if (reached) device_backward(nn, call);
         give_back(nn, out->grad);
         out->grad = NULL;
         if (!call->is_loss) release_data(nn, out);

@@ -60,6 +60,7 @@ enum nn_precision {
     NN_FLOAT32,
     NN_BF16,       // half the bytes and twice the rate; inference only
     NN_BF16_ALIAS, // NN_BF16 by its second name; a context has the first
+    NN_TF32,       // NN_CUDA only: kept in float32, multiplied with 10 bits behind the point
 };
 extern const char *const NN_PRECISION_NAMES[]; // as people write them; NULL at the end
 // False if it is no such name.
@@ -106,6 +107,8 @@ struct nn {
     struct cuda *cuda;       // NULL unless it is NN_CUDA
     call_observer *observer; // told of every call; may be NULL
     void *observer_context;
+    // Told of every call before its backward pass; may be NULL.
+    call_observer *backward_observer;
     // Told, during nn_backward, that the gradients of first and of all trained parameters laid out
     // behind it are complete; may be NULL.
     void (*gradient_observer)(void *context, const struct parameter *first);
@@ -125,20 +128,29 @@ struct nn_options {
     bool direct_convolution; // no Winograd: slower, with the rounding errors of plain sums
     bool guarded;
     int device_number;       // which of several, of NN_CUDA
-    const char *cuda_module; // path of NN_CUDA's module; NULL: the one beside the program
+    const char *cuda_module; // path of NN_CUDA's module; NULL: where nn/cuda/module_path.h says
 };
 
-// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED.
+// Sets device and device_number from what people write: "cpu", "cuda" (the first one) or "cuda:N".
+MUST_CHECK enum status nn_options_set_device(struct nn_options *options, const char *text,
+                                             struct error *err);
+
+// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED, as is NN_TF32 on any.
 MUST_CHECK enum status nn_create(struct nn **nn, const struct nn_options *options,
                                  struct error *err);
 void nn_destroy(struct nn *nn); // NULL is fine
 
-// Starts a step: all tensors of the last one are gone, the tape is empty. Training with NN_BF16
-// fails.
+// Waits for the last step and starts one: all tensors of the last are gone, the tape is empty.
+// Training with NN_BF16 fails.
 void nn_begin(struct nn *nn, enum nn_mode mode);
 
-// STATUS_OK, or what stopped the work since nn_begin.
-MUST_CHECK enum status nn_status(const struct nn *nn, struct error *err);
+// Until everything so far is computed. A device may compute while the program goes on: call this
+// before the program reads a result, or writes to step memory, which what was released may still be
+// in use for. On the CPU there is never anything to wait for.
+void nn_wait(struct nn *nn);
+
+// Waits, then: STATUS_OK, or what stopped the work since nn_begin.
+MUST_CHECK enum status nn_status(struct nn *nn, struct error *err);
 bool nn_failed(const struct nn *nn);
 // Remembers the first failure.
 void nn_fail(struct nn *nn, enum status code, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -149,6 +161,15 @@ struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t
 // The forward pass will not use t again. In inference its memory is free for others; a tensor that
 // the backward pass needs stays.
 void nn_release(struct nn *nn, struct tensor *t);
+
+// Where the program writes the values of t: to the memory that this returns, NULL after a failure,
+// while the device may compute other things; nn_put hands them over to t. (On the CPU it is t's.)
+float *nn_place(struct nn *nn, struct tensor *t);
+void nn_put(struct nn *nn, struct tensor *t, const float *values);
+
+// Memory for what the program makes itself, and operations may read, until the next nn_begin. It
+// can be written to while the device computes. NULL after a failure.
+float *nn_own_memory(struct nn *nn, int64_t num_floats);
 
 // Memory within an operation; NULL after a failure. Freed with
 // nn_scratch_free (NULL is fine).
@@ -185,4 +206,4 @@ void nn_move_grad(struct tensor *from, struct tensor *input);
 const char *op_name(enum op op);
 
 // Ends the program if a word behind a buffer was overwritten; does nothing unless guarded.
-void nn_check_guards(const struct nn *nn);
+void nn_check_guards(struct nn *nn);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "nn/cuda/module.h"
 
 enum { NAME_BYTES = 256, ALIGNMENT_FLOATS = 16 };
 
@@ -116,6 +117,73 @@ enum status parameters_allocate(struct parameters *parameters, bool with_gradien
     return STATUS_OK;
 }
 
+static enum status changed(const struct parameters *parameters, struct error *err) {
+    return error_set(
+        err, STATUS_DATA,
+        "%s: was changed while it was in use: model files must be replaced by renaming",
+        parameters->file_path);
+}
+
+// All parameters, mapped ones as well, in one buffer, whose places they take.
+static void take_places(struct parameters *parameters, float *data, float *grad) {
+    for (int64_t i = 0; i < parameters->count; i++)
+        parameters->items[i]->is_mapped = false;
+    parameters->data = data;
+    parameters->grad = grad;
+    lay_out(parameters, false, lay_out(parameters, true, 0));
+}
+
+static int64_t bytes_of(int64_t num_floats) {
+    return num_floats * (int64_t)sizeof(float);
+}
+
+// Copies the values from where they were, which is told for each parameter.
+static enum status copy_values(struct parameters *parameters, float *const *from,
+                               struct error *err) {
+    for (int64_t i = 0; i < parameters->count; i++) {
+        const struct parameter *p = parameters->items[i];
+        cuda_upload(parameters->nn, p->data, from[i], bytes_of(p->count));
+    }
+    TRY(nn_status(parameters->nn, err));
+    if (!parameters->file || !file_view_changed(parameters->file)) return STATUS_OK;
+    return changed(parameters, err);
+}
+
+enum status parameters_move(struct parameters *parameters, struct nn *nn, struct error *err) {
+    if (nn->device != NN_CUDA || parameters->nn == nn) return STATUS_OK;
+    CHECK(parameters->data && !parameters->nn);
+    void *data = NULL;
+    void *grad = NULL;
+    float **from = arena_alloc(parameters->arena, parameters->count, sizeof *from);
+    if (!from) return error_memory(err, "a list of parameters", 0);
+    for (int64_t i = 0; i < parameters->count; i++)
+        from[i] = parameters->items[i]->data;
+    const float *old_grad = parameters->grad;
+    take_places(parameters, NULL, NULL);
+    parameters->num_trainable_floats = lay_out(parameters, true, 0);
+    parameters->num_floats = lay_out(parameters, false, parameters->num_trainable_floats);
+    TRY(cuda_allocate(nn, bytes_of(parameters->num_floats), &data, err));
+    if (old_grad) TRY(cuda_allocate(nn, bytes_of(parameters->num_trainable_floats), &grad, err));
+    take_places(parameters, data, grad);
+    parameters->nn = nn;
+    parameters_changed(parameters);
+    // None is mapped where there are gradients, so they are laid out as before.
+    if (old_grad) cuda_upload(nn, grad, old_grad, bytes_of(parameters->num_trainable_floats));
+    return copy_values(parameters, from, err);
+}
+
+enum status parameters_allocate_state(struct parameters *parameters, float **state,
+                                      struct error *err) {
+    int64_t count = parameters->num_trainable_floats;
+    void *memory = NULL;
+    if (parameters->nn)
+        TRY(cuda_allocate(parameters->nn, bytes_of(count), &memory, err));
+    else
+        memory = arena_alloc_zero(parameters->arena, count, sizeof **state);
+    *state = memory;
+    return memory ? STATUS_OK : error_memory(err, "a solver's numbers", bytes_of(count));
+}
+
 void parameter_map(struct parameters *parameters, struct parameter *parameter,
                    const struct file_view *file, const char *path, const float *data) {
     CHECK(parameter->owner == parameters && parameter->is_packed && !parameters->data);
@@ -129,10 +197,7 @@ void parameter_map(struct parameters *parameters, struct parameter *parameter,
 enum status parameter_check(const struct parameter *parameter, struct error *err) {
     const struct parameters *owner = parameter->owner;
     if (!parameter->is_mapped || !file_view_changed(owner->file)) return STATUS_OK;
-    return error_set(
-        err, STATUS_DATA,
-        "%s: was changed while it was in use: model files must be replaced by renaming",
-        owner->file_path);
+    return changed(owner, err);
 }
 
 void parameter_drop(const struct parameter *p) {

@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "base/file_view.h"
 
+struct nn;
+
 enum parameter_kind {
     PARAMETER_WEIGHT,      // of a convolution or a linear layer
     PARAMETER_BIAS,        // of the same
@@ -80,6 +82,7 @@ struct parameters {
     int64_t num_trainable_floats;
     const struct file_view *file; // that mapped values lie in
     const char *file_path;
+    struct nn *nn;    // that they were moved to; NULL: they are in the arena
     uint64_t version; // changes whenever values may have changed: what was derived is stale
     // Stands in when memory is exhausted, so that builders need no checks of their own.
     struct parameter spare;
@@ -109,6 +112,17 @@ void parameter_drop(const struct parameter *parameter);
 // Lays out and allocates the values (zeros) and, with gradients, their gradients (zeros).
 MUST_CHECK enum status parameters_allocate(struct parameters *parameters, bool with_gradients,
                                            struct error *err);
+
+// Moves values and gradients to where nn's device has them at hand; mapped ones are mapped no
+// longer. They live as long as nn then. The program goes on using them, at their new addresses,
+// where nn_wait allows. On the CPU they are where they should be. After an error they cannot be
+// used.
+MUST_CHECK enum status parameters_move(struct parameters *parameters, struct nn *nn,
+                                       struct error *err);
+
+// Zeros beside the gradients and laid out like them: what a solver keeps.
+MUST_CHECK enum status parameters_allocate_state(struct parameters *parameters, float **state,
+                                                 struct error *err);
 
 // Every parameter from its struct initial. A parameter's values follow from the seed and its name
 // alone.

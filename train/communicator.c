@@ -103,6 +103,10 @@ int communicator_size(const struct communicator *communicator) {
     return communicator->size;
 }
 
+int communicator_local_rank(const struct communicator *communicator) {
+    return communicator->local_rank;
+}
+
 // ---- Operations ----
 
 // Waits until at most so many operations are not done; the mutex is held. False after a failure.

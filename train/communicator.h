@@ -53,6 +53,8 @@ enum status communicator_close(struct communicator *communicator, struct error *
 
 int communicator_rank(const struct communicator *communicator); // 0..size-1
 int communicator_size(const struct communicator *communicator); // how many processes there are
+// How many processes of lower rank run on the same machine.
+int communicator_local_rank(const struct communicator *communicator);
 
 // Starts the sum of values over all processes, in place and in the background. values must be left
 // alone until communicator_sum_wait, and after a failure must live until the process ends. The

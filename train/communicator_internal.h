@@ -31,6 +31,7 @@ struct communicator {
     struct communicator_options options; // with the defaults filled in
     int rank;
     int size;
+    int local_rank;
     int64_t promised; // processes that the launcher says there are; 0: it does not say
 
     bool threaded; // false: alone, and nothing below is used

@@ -365,6 +365,16 @@ static bool exchange_places(struct world *world) {
                                           MPI_BYTE, world->control));
 }
 
+// Learns how many lower ranks are on this machine.
+static bool count_neighbours(struct world *world) {
+    MPI_Comm machine;
+    if (!succeeded(world, MPI_Comm_split_type(world->control, MPI_COMM_TYPE_SHARED, 0,
+                                              MPI_INFO_NULL, &machine)))
+        return false;
+    MPI_Comm_rank(machine, &world->communicator->local_rank);
+    return succeeded(world, MPI_Comm_free(&machine));
+}
+
 // Containers often forbid the call by which Open MPI 4 copies between processes; it then complains
 // on standard error with each message before it takes another way. Here it is told in advance.
 static void respect_container(void) {
@@ -387,7 +397,7 @@ static bool join(struct world *world) {
     MPI_Comm_size(MPI_COMM_WORLD, &world->watch.size);
     return all_are_here(world) && succeeded(world, MPI_Comm_dup(MPI_COMM_WORLD, &world->data)) &&
            succeeded(world, MPI_Comm_dup(MPI_COMM_WORLD, &world->control)) && start_watch(world) &&
-           exchange_places(world);
+           exchange_places(world) && count_neighbours(world);
 }
 
 static void serve(struct world *world) {

@@ -1,7 +1,6 @@
 #include "train/run_folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,54 +8,10 @@
 
 #include "base/check.h"
 #include "base/json_writer.h"
+#include "train/folder_lock.h"
 
 static const char *const RECORD = "run.json";
 static const char *const CONFIG = "config.json";
-static const char *const LOCK = ".lock";
-
-// ---- The lock ----
-
-// Names whoever holds the lock, as they wrote it there.
-static enum status refuse(const struct run_folder *run, struct error *err) {
-    char holder[128] = "";
-    ssize_t size = pread(run->lock, holder, sizeof holder - 1, 0);
-    if (size > 0) holder[strcspn(holder, "\n")] = '\0';
-    return error_set(err, STATUS_USAGE, "%s: another training writes in this folder (%s)",
-                     run->path, holder[0] ? holder : "it has just begun");
-}
-
-// Locks of open files, and not of processes: they can be asked for without being taken.
-static enum status take_lock(struct run_folder *run, struct error *err) {
-    char path[PATH_BYTES];
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    TRY(path_join(path, run->path, LOCK, err));
-    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (run->lock < 0)
-        return error_set(err, STATUS_CANNOT_WRITE, "%s: cannot write: %s", path, strerror(errno));
-    if (fcntl(run->lock, F_OFD_SETLK, &all) != 0) {
-        if (errno == EAGAIN || errno == EACCES) return refuse(run, err);
-        return error_set(err, STATUS_CANNOT_WRITE, "%s: cannot lock: %s", path, strerror(errno));
-    }
-    if (ftruncate(run->lock, 0) == 0)
-        dprintf(run->lock, "process %lld on %s\n", (long long)getpid(), run->host);
-    return STATUS_OK;
-}
-
-static void give_lock(struct run_folder *run) {
-    if (run->lock >= 0) close(run->lock);
-    run->lock = -1;
-}
-
-static bool is_locked(const char *folder) {
-    char path[PATH_BYTES];
-    struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    if (path_join(path, folder, LOCK, NULL) != STATUS_OK) return false;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return false;
-    bool locked = fcntl(descriptor, F_OFD_GETLK, &all) == 0 && all.l_type != F_UNLCK;
-    close(descriptor);
-    return locked;
-}
 
 // ---- Writing ----
 
@@ -134,9 +89,9 @@ enum status run_folder_open(struct run_folder *run, const struct run_start *star
         return error_set(err, STATUS_USAGE, "%s: there is no run to resume: %s", run->path,
                          strerror(errno));
     TRY(folder_make(run->path, err));
-    enum status status = take_lock(run, err);
+    enum status status = folder_lock(&run->lock, run->path, "training", err);
     if (status == STATUS_OK) status = open_locked(run, start, err);
-    if (status != STATUS_OK) give_lock(run);
+    if (status != STATUS_OK) folder_unlock(&run->lock, run->path);
     return status;
 }
 
@@ -166,7 +121,7 @@ enum status run_folder_end(struct run_folder *run, enum run_state state, const c
     run->record.message = message;
     run->record.ended = write_time(run->times[2]);
     enum status status = save(run, err);
-    give_lock(run);
+    folder_unlock(&run->lock, run->path);
     return status;
 }
 
@@ -177,7 +132,7 @@ enum status run_folder_read(struct run_record *record, const char *path, struct 
     char file[PATH_BYTES];
     TRY(path_join(file, path, RECORD, err));
     TRY(run_record_load(record, file, arena, err));
-    if (record->state != RUN_RUNNING || is_locked(path)) return STATUS_OK;
+    if (record->state != RUN_RUNNING || folder_is_locked(path)) return STATUS_OK;
     // It may have ended since: who ends says so first and gives up the lock then.
     TRY(run_record_load(record, file, arena, err));
     if (record->state == RUN_RUNNING) record->state = RUN_KILLED;

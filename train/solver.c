@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "nn/vectorised.h"
+#include "nn/squares/squares.h"
 
 static struct sgd_rate rate_of(const struct model_config *config, const struct parameter *p) {
     const float decay = (float)config->solver.weight_decay;
@@ -30,42 +30,23 @@ static struct sgd_rate rate_of(const struct model_config *config, const struct p
 
 enum status solver_init(struct solver *solver, struct detector_model *model, struct error *err) {
     const struct model_config *config = &model->config;
-    const struct parameters *parameters = &model->network.parameters;
+    struct parameters *parameters = &model->network.parameters;
     *solver = (struct solver){
         .network = &model->network,
         .settings = {.momentum = (float)config->solver.momentum},
         .rates = arena_alloc_zero(&model->arena, parameters->count, sizeof *solver->rates),
-        .velocity = arena_alloc_zero(&model->arena, parameters->num_trainable_floats,
-                                     sizeof *solver->velocity),
         .clip_norm = config->solver.clip_norm,
     };
-    if (!solver->rates || !solver->velocity)
-        return error_memory(err, "momentum", parameters->num_trainable_floats * 4);
+    if (!solver->rates) return error_memory(err, "learning rates", parameters->count);
+    TRY(parameters_allocate_state(parameters, &solver->velocity, err));
     for (int64_t i = 0; i < parameters->count; i++)
         solver->rates[i] = rate_of(config, parameters->items[i]);
     return STATUS_OK;
 }
 
-enum { LANES = 16, BLOCK = 64 * 1024 };
-
-VECTORISED static double squares_of(const float *values, int64_t count) {
-    double total = 0;
-    for (int64_t first = 0; first < count; first += BLOCK) {
-        int64_t size = count - first < BLOCK ? count - first : BLOCK;
-        double lanes[LANES] = {0};
-        for (int64_t i = 0; i < size; i++) {
-            double value = (double)values[first + i];
-            lanes[i % LANES] += value * value;
-        }
-        for (int i = 0; i < LANES; i++)
-            total += lanes[i];
-    }
-    return total;
-}
-
-double solver_gradient_norm(const struct solver *solver) {
+double solver_gradient_norm(struct nn *nn, const struct solver *solver) {
     const struct parameters *parameters = &solver->network->parameters;
-    return sqrt(squares_of(parameters->grad, parameters->num_trainable_floats));
+    return sqrt(squares_forward(nn, parameters->grad, parameters->num_trainable_floats));
 }
 
 const struct parameter *solver_first_not_finite(const struct solver *solver) {
@@ -78,17 +59,13 @@ const struct parameter *solver_first_not_finite(const struct solver *solver) {
     return NULL;
 }
 
-VECTORISED static void scale(float factor, int64_t count, float *values) {
-    for (int64_t i = 0; i < count; i++)
-        values[i] *= factor;
-}
-
 void solver_step(struct nn *nn, struct solver *solver, double learning_rate, double gradient_norm) {
     struct parameters *parameters = &solver->network->parameters;
-    if (solver->clip_norm > 0 && gradient_norm > solver->clip_norm)
-        scale((float)(solver->clip_norm / gradient_norm), parameters->num_trainable_floats,
-              parameters->grad);
-    const struct sgd_rates rates = {(float)learning_rate, solver->rates};
+    bool clips = solver->clip_norm > 0 && gradient_norm > solver->clip_norm;
+    const struct sgd_rates rates = {
+        .learning_rate = (float)learning_rate,
+        .gradient_factor = clips ? (float)(solver->clip_norm / gradient_norm) : 1,
+        .items = solver->rates,
+    };
     sgd_forward(nn, parameters, solver->velocity, &solver->settings, &rates);
-    parameters_clear_gradients(parameters);
 }

@@ -13,12 +13,12 @@ struct solver {
     double clip_norm;
 };
 
-// model was made for training; it owns the solver's memory.
+// model was made for training; the solver's memory is where its parameters are.
 MUST_CHECK enum status solver_init(struct solver *solver, struct detector_model *model,
                                    struct error *err);
 
 // The root of the sum of the squares of all gradients.
-double solver_gradient_norm(const struct solver *solver);
+double solver_gradient_norm(struct nn *nn, const struct solver *solver);
 
 // The first parameter whose gradient holds a value that is not finite; NULL if all are.
 const struct parameter *solver_first_not_finite(const struct solver *solver);

@@ -66,8 +66,10 @@ static enum status forward(const struct stepper *t, const struct group *group, d
     t->nn->observer_context = t->communicator;
     struct tensor *input =
         nn_tensor(t->nn, group->num_images, group->padded.height, group->padded.width, 3);
+    float *planes = nn_place(t->nn, input);
     TRY(nn_status(t->nn, err));
-    memcpy(input->data, group->planes, (size_t)tensor_count(input) * sizeof *input->data);
+    memcpy(planes, group->planes, (size_t)tensor_count(input) * sizeof *planes);
+    nn_put(t->nn, input, planes);
     mask_rcnn_losses(t->nn, &t->model->network, input, group->extents, group->truths, &settings,
                      losses);
     t->nn->observer = NULL;
@@ -117,7 +119,9 @@ enum status step_evaluate(const struct stepper *stepper, const struct group *gro
 static void send(void *context, const struct parameter *first) {
     struct step *s = context;
     communicator_tick(s->stepper->communicator);
-    if (!s->in_last_group || !first->grad) return; // if frozen, nothing up to there is trained
+    // On a device the gradients are still to be computed: they are sent when it is done.
+    if (!s->in_last_group || s->stepper->nn->device != NN_CPU) return;
+    if (!first->grad) return; // it is frozen: nothing up to there is trained
     CHECK(first->grad <= s->unsent);
     communicator_sum_start(s->stepper->communicator, first->grad, s->unsent - first->grad);
     s->unsent = first->grad;
@@ -223,7 +227,7 @@ enum status step_run(const struct stepper *stepper, int64_t step, struct step_re
     for (int64_t k = step_first_group(config, step, rank, size); k < end; k += size)
         TRY(learn_from_group(&s, k + size >= end, result, err));
     TRY(sum_over_processes(&s, result, err));
-    result->gradient_norm = solver_gradient_norm(stepper->solver);
+    result->gradient_norm = solver_gradient_norm(stepper->nn, stepper->solver);
     TRY(tolerate(&s, check_gradients(&s, result, err), err));
     // The sums are the same on all processes, the reasons are not.
     if (!isfinite(result->gradient_norm) || !isfinite(losses_total(&result->losses)))

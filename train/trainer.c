@@ -90,10 +90,12 @@ enum status trainer_open(struct trainer *t, const struct trainer_options *option
     CHECK(communicator_size(options->communicator) <= step_num_groups(config));
     t->state = training_state_start((int64_t)options->seed, config->schedule.batch,
                                     config->schedule.group);
-    TRY(solver_init(&t->solver, &options->detector->model, err));
+    struct detector_model *model = &options->detector->model;
+    TRY(parameters_move(&model->network.parameters, options->detector->nn, err));
+    TRY(solver_init(&t->solver, model, err));
     t->stepper = (struct stepper){
         .nn = options->detector->nn,
-        .model = &options->detector->model,
+        .model = model,
         .solver = &t->solver,
         .communicator = options->communicator,
         .seed = options->seed,

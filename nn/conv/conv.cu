@@ -11,6 +11,7 @@
 
 extern "C" {
 #include "nn/conv/conv.h"
+#include "nn/conv/conv_folds.h"
 }
 
 // ---- Weights ----
@@ -68,14 +69,11 @@ static void run_pack(struct nn *nn, const struct conv *conv, const float *norm, 
 
 // ---- Forward ----
 
-static bool folds_gate(const struct conv *conv, const struct tensor *x) {
-    return conv->images_at_once == 1 && conv->weight->count < x->h * x->w * x->c;
-}
-
 static struct dnn_shape shape_of(const struct conv *conv, const struct tensor *x,
                                  const struct tensor *y, int64_t images) {
-    return dnn_shape{images, x->h,         x->w,         x->c,         y->h,         y->w,
-                     y->c,   conv->groups, conv->kernel, conv->stride, conv->padding};
+    int64_t at_once = conv->images_at_once > 1 ? dnn_regions_at_once(y->h * y->w) : 1;
+    return dnn_shape{images, x->h,         x->w,         x->c,         y->h,          y->w,
+                     y->c,   conv->groups, conv->kernel, conv->stride, conv->padding, at_once};
 }
 
 static const float *image_at(const float *data, const struct tensor *t, int64_t image) {
@@ -131,7 +129,7 @@ void cuda_conv_forward(struct nn *nn, struct call *base) {
                                     call->residual ? call->residual->data : NULL, call->relu};
     if (norm) epilogue.bias = norm + conv->out_channels;
     if (nn_failed(nn)) return;
-    if (call->gates && folds_gate(conv, x))
+    if (call->gates && conv_folds_gate(conv, x))
         run_folded(nn, call, norm, &epilogue);
     else
         run_whole(nn, call, norm, &epilogue);
@@ -240,7 +238,7 @@ void cuda_conv_backward(struct nn *nn, struct call *base) {
     struct tensor *x = base->inputs[0];
     struct tensor *y = base->out;
     struct operands o = {.nn = nn};
-    struct backward b = {nn, call, conv, x, y, NULL, NULL, NULL, folds_gate(conv, x), NULL};
+    struct backward b = {nn, call, conv, x, y, NULL, NULL, NULL, conv_folds_gate(conv, x), NULL};
     cuda_rows_relu_gradient(nn, y, call->relu);
     cuda_rows_bias_gradient(nn, y->grad, tensor_rows(y), y->c, conv->bias);
     float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;

@@ -6,6 +6,8 @@
 // memory, gradients) comes as a table, too, so that neither has to export anything else.
 #pragma once
 
+#include "nn/cuda/facts.h"
+#include "nn/cuda/staging.h"
 #include "nn/nn.h"
 
 #define CUDA_BACKEND_FUNCTION "gctmask_cuda_backend"
@@ -29,13 +31,28 @@ struct cuda_backend {
     } kernels[NUM_OPS];
     enum status (*open)(struct cuda_device **device, int number, struct error *err);
     void (*close)(struct cuda_device *device); // NULL is fine
+    // Makes it the one that the calling thread's calls are for.
+    enum status (*enter)(struct cuda_device *device, struct error *err);
     int64_t (*memory_bytes)(const struct cuda_device *device);
     // Memory that both the device and the program can use, at the same address.
     enum status (*allocate)(struct cuda_device *device, int64_t bytes, void **memory,
                             struct error *err);
+    // The program's memory, which the device reaches where it is.
+    enum status (*allocate_pinned)(struct cuda_device *device, int64_t bytes, void **memory,
+                                   struct error *err);
     void (*release)(struct cuda_device *device, void *memory);
+    void (*release_pinned)(struct cuda_device *device, void *memory);
+    // Zeros, and a copy to or from where the device reaches; neither is waited for.
+    enum status (*clear)(struct cuda_device *device, void *memory, int64_t bytes,
+                         struct error *err);
+    enum status (*copy)(struct cuda_device *device, void *to, const void *from, int64_t bytes,
+                        struct error *err);
+    // The failure of what was launched, as far as it is known already.
+    enum status (*check_launches)(struct error *err);
     // Until all that was launched has ended; its failure, if there was one.
     enum status (*synchronise)(struct cuda_device *device, struct error *err);
+    // What there is, for people (nn/cuda/facts.h); opens nothing.
+    enum status (*describe)(struct cuda_facts *facts, struct error *err);
 };
 
 // A context's part of the device.
@@ -43,11 +60,20 @@ struct cuda {
     const struct cuda_backend *backend;
     const struct cuda_services *services;
     struct cuda_device *device;
+    bool busy; // something was launched since the last wait
+    struct staging staging;
+    struct cuda_block {
+        void *memory;
+        bool is_pinned;
+        struct cuda_block *next;
+    } * blocks; // what was allocated, to be released in the end
 };
 
 typedef const struct cuda_backend *cuda_backend_function(void);
 
 // Differs between a program and a module that do not belong together.
 static inline int64_t cuda_backend_layout(void) {
-    return (int64_t)(sizeof(struct nn) * 1000000 + sizeof(struct call) * 1000) + (int64_t)NUM_OPS;
+    size_t tables =
+        sizeof(struct cuda) + sizeof(struct cuda_backend) + sizeof(struct cuda_services);
+    return (int64_t)(sizeof(struct nn) * 1000000 + sizeof(struct call) * 1000 + tables);
 }

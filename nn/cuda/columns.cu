@@ -2,11 +2,6 @@
 
 #include "nn/cuda/tiles.h"
 
-enum {
-    PART_ROWS_EACH = 32, // that one thread adds up in float
-    MAX_LINES = BLOCK_THREADS,
-};
-
 template <int KIND> static __device__ float measure(const float *x, const float *y, int64_t at) {
     float value = x[at];
     if (KIND == COLUMNS_SUM_SQUARES) return value * value;
@@ -71,7 +66,7 @@ template <int KIND, bool ADD>
 static void reduce(struct nn *nn, const float *x, const float *y, int64_t n, int64_t rows,
                    int64_t c, float *out) {
     if (n == 0 || c == 0) return;
-    struct tiles tiles = tiles_of(n, rows, c, PART_ROWS_EACH);
+    struct tiles tiles = tiles_of(n, rows, c, TILE_ROWS_EACH_OF_SUM);
     dim3 last(tiles.grid.x, 1, tiles.grid.z);
     if (tiles.grid.y == 1 && !ADD) {
         LAUNCH(nn, (reduce_parts<KIND>), tiles.grid, tiles.block, 0, x, y, n, rows, c, out);

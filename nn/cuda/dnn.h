@@ -2,23 +2,17 @@
 // and that of its weights. Matrix products are convolutions of one position. All pointers are in
 // the device's reach; weights are [out, kernel, kernel, in / groups].
 //
-// dnn.cu has them as kernels of our own, in float32 with sums in a fixed order: they need no
-// library, run under the emulator and are what cuDNN's results will be compared with.
+// They are cuDNN's (nn/cuda/cudnn) where the module was built with it, and otherwise kernels of our
+// own (implicit_gemm.h), which also take grouped convolutions that cuDNN has no plan for.
+//
+// cuDNN's choice of an algorithm, and so the rounding, depends on all extents. So images go through
+// the first two products shape.at_once at a time, always that many, and what is computed for one
+// does not depend on the others. It also keeps plans few: the number of regions differs from call
+// to call.
 #pragma once
 
+#include "nn/cuda/dnn_shape.h"
 #include "nn/cuda/kernel.h"
-
-struct dnn_shape {
-    int64_t n, h, w, in; // of the input
-    int64_t out_h, out_w, out;
-    int64_t groups, kernel, stride, padding;
-};
-
-// One row of a matrix product: [rows, in] to [rows, out].
-static inline struct dnn_shape dnn_product(int64_t rows, int64_t in, int64_t out) {
-    struct dnn_shape shape = {rows, 1, 1, in, 1, 1, out, 1, 1, 1, 0};
-    return shape;
-}
 
 // What is added to a convolution's result before it is written: bias [out], residual like the
 // result; either may be NULL.

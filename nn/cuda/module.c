@@ -1,14 +1,12 @@
 #include "nn/cuda/module.h"
 
 #include <dlfcn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "nn/cuda/backend.h"
-
-static const char MODULE_NAME[] = "gctmask-cuda.so";
+#include "nn/cuda/module_path.h"
 
 // ---- Services ----
 
@@ -20,28 +18,8 @@ static const struct cuda_services SERVICES = {nn_scratch, nn_scratch_free, nn_gr
 
 // ---- Opening ----
 
-// The folder of the program, or of the shared library that this code is part of, with a slash.
-static void own_folder(char *folder, size_t bytes) {
-    Dl_info info;
-    folder[0] = 0;
-    if (!dladdr((const void *)MODULE_NAME, &info) || !info.dli_fname) return;
-    const char *slash = strrchr(info.dli_fname, '/');
-    if (!slash || (size_t)(slash - info.dli_fname) + 1 >= bytes) return;
-    size_t size = (size_t)(slash - info.dli_fname) + 1;
-    memcpy(folder, info.dli_fname, size);
-    folder[size] = 0;
-}
-
 // NULL, with err, if there is none that fits.
 static const struct cuda_backend *load(const char *path, struct error *err) {
-    enum { PATH_BYTES = 4096 };
-    char folder[PATH_BYTES];
-    char beside[PATH_BYTES + sizeof MODULE_NAME];
-    if (!path) {
-        own_folder(folder, sizeof folder);
-        snprintf(beside, sizeof beside, "%s%s", folder, MODULE_NAME);
-        path = beside;
-    }
     // Never closed again: the runtime in it has threads of its own.
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!module) {
@@ -63,52 +41,127 @@ static const struct cuda_backend *load(const char *path, struct error *err) {
 }
 
 enum status cuda_open(struct nn *nn, const char *path, int number, struct error *err) {
-    if (nn->precision != NN_FLOAT32)
+    if (nn->precision == NN_BF16)
         return error_set(err, STATUS_UNSUPPORTED,
-                         "CUDA: precision bfloat16 is not there yet; use float32");
-    const struct cuda_backend *backend = load(path, err);
+                         "CUDA: precision bfloat16 is not there yet; use float32 or tf32");
+    char found[MODULE_PATH_BYTES];
+    if (!path) TRY(module_path_find(found, err));
+    const struct cuda_backend *backend = load(path ? path : found, err);
     if (!backend) return STATUS_DEVICE;
     struct cuda *cuda = malloc(sizeof *cuda);
     if (!cuda) return error_memory(err, "a device's context", sizeof *cuda);
-    *cuda = (struct cuda){backend, &SERVICES, NULL};
+    *cuda = (struct cuda){.backend = backend, .services = &SERVICES};
     nn->cuda = cuda;
     return backend->open(&cuda->device, number, err);
 }
 
 void cuda_close(struct nn *nn) {
-    if (!nn->cuda) return;
-    if (nn->memory) nn->cuda->backend->release(nn->cuda->device, nn->memory);
-    nn->memory = NULL;
-    nn->cuda->backend->close(nn->cuda->device);
-    free(nn->cuda);
+    struct cuda *cuda = nn->cuda;
+    if (!cuda) return;
+    while (cuda->blocks) {
+        struct cuda_block *block = cuda->blocks;
+        cuda->blocks = block->next;
+        if (block->is_pinned)
+            cuda->backend->release_pinned(cuda->device, block->memory);
+        else
+            cuda->backend->release(cuda->device, block->memory);
+        free(block);
+    }
+    staging_destroy(&cuda->staging);
+    cuda->backend->close(cuda->device);
+    free(cuda);
     nn->cuda = NULL;
+    nn->memory = NULL;
+}
+
+void cuda_enter(struct nn *nn) {
+    struct error err;
+    if (nn->cuda->backend->enter(nn->cuda->device, &err) != STATUS_OK)
+        nn_fail(nn, err.code, "%s", err.message);
+}
+
+enum status cuda_look(struct cuda_facts *facts, struct error *err) {
+    *facts = (struct cuda_facts){0};
+    TRY(module_path_find(facts->module, err));
+    const struct cuda_backend *backend = load(facts->module, err);
+    return backend ? backend->describe(facts, err) : STATUS_DEVICE;
+}
+
+// ---- Memory ----
+
+// Its content is undefined.
+static enum status allocate(struct cuda *cuda, bool is_pinned, int64_t bytes, void **memory,
+                            struct error *err) {
+    const struct cuda_backend *backend = cuda->backend;
+    struct cuda_block *block = malloc(sizeof *block);
+    if (!block) return error_memory(err, "a device's memory", sizeof *block);
+    enum status status = is_pinned ? backend->allocate_pinned(cuda->device, bytes, memory, err)
+                                   : backend->allocate(cuda->device, bytes, memory, err);
+    if (status != STATUS_OK) {
+        free(block);
+        return status;
+    }
+    *block = (struct cuda_block){*memory, is_pinned, cuda->blocks};
+    cuda->blocks = block;
+    return STATUS_OK;
+}
+
+enum status cuda_allocate(struct nn *nn, int64_t bytes, void **memory, struct error *err) {
+    struct cuda *cuda = nn->cuda;
+    TRY(allocate(cuda, false, bytes > 0 ? bytes : 1, memory, err));
+    TRY(cuda->backend->clear(cuda->device, *memory, bytes, err));
+    return cuda->backend->synchronise(cuda->device, err);
+}
+
+enum status cuda_allocate_pinned(struct nn *nn, int64_t bytes, void **memory, struct error *err) {
+    return allocate(nn->cuda, true, bytes, memory, err);
+}
+
+void cuda_upload(struct nn *nn, void *to, const void *from, int64_t bytes) {
+    struct cuda *cuda = nn->cuda;
+    struct error err;
+    cuda->busy = true;
+    if (cuda->backend->copy(cuda->device, to, from, bytes, &err) != STATUS_OK)
+        nn_fail(nn, err.code, "%s", err.message);
 }
 
 enum status cuda_map_memory(struct nn *nn, int64_t bytes, struct error *err) {
-    const struct cuda *cuda = nn->cuda;
+    struct cuda *cuda = nn->cuda;
     if (bytes == 0) bytes = cuda->backend->memory_bytes(cuda->device);
     bytes = (bytes + HEAP_ALIGNMENT - 1) / HEAP_ALIGNMENT * HEAP_ALIGNMENT;
     void *memory = NULL;
-    TRY(cuda->backend->allocate(cuda->device, bytes, &memory, err));
+    TRY(allocate(cuda, false, bytes, &memory, err));
     nn->memory = memory;
     return heap_create(&nn->heap, bytes, err);
 }
 
 // ---- Running ----
 
-static void synchronise(struct nn *nn, const struct call *call) {
+// A guarded context waits for each call: its user writes and reads buffers at once.
+static void run(struct nn *nn, struct call *call, cuda_kernel *kernel) {
     struct error err;
-    if (nn->cuda->backend->synchronise(nn->cuda->device, &err) != STATUS_OK)
+    kernel(nn, call);
+    nn->cuda->busy = true;
+    if (nn->cuda->backend->check_launches(&err) != STATUS_OK)
         nn_fail(nn, err.code, "%s: %s", call->label ? call->label : op_name(call->op), err.message);
+    if (nn->guarded) nn_wait(nn);
 }
 
 void cuda_forward(struct nn *nn, struct call *call) {
-    nn->cuda->backend->kernels[call->op].forward(nn, call);
-    synchronise(nn, call);
+    run(nn, call, nn->cuda->backend->kernels[call->op].forward);
 }
 
 void cuda_backward(struct nn *nn, struct call *call) {
     CHECK(nn->cuda->backend->kernels[call->op].backward);
-    nn->cuda->backend->kernels[call->op].backward(nn, call);
-    synchronise(nn, call);
+    run(nn, call, nn->cuda->backend->kernels[call->op].backward);
+}
+
+void cuda_wait_for_all(struct nn *nn) {
+    struct cuda *cuda = nn->cuda;
+    struct error err;
+    // In the middle of a call, which is where a guarded context waits too, nobody keeps the books.
+    if (!cuda->busy && !nn->guarded) return;
+    cuda->busy = false;
+    if (cuda->backend->synchronise(cuda->device, &err) != STATUS_OK)
+        nn_fail(nn, err.code, "%s", err.message);
 }

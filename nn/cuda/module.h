@@ -3,14 +3,31 @@
 
 #include "nn/nn.h"
 
-// Opens the module at path (NULL: gctmask-cuda.so beside the program or the library) and a device.
+// Opens the module at path (NULL: the one that module_path_find finds) and a device.
 // What is missing is one sentence: the module, the driver, the device, or that it is too old.
 MUST_CHECK enum status cuda_open(struct nn *nn, const char *path, int number, struct error *err);
 void cuda_close(struct nn *nn);
 
+// The calling thread uses nn from here on.
+void cuda_enter(struct nn *nn);
+
 // The memory that nn->heap describes; bytes 0: as much as the device has.
 MUST_CHECK enum status cuda_map_memory(struct nn *nn, int64_t bytes, struct error *err);
 
-// Run a call on the device and wait for its end; failures become nn's.
+// Zeroed memory that the program and the device use at the same address; lives as long as nn.
+MUST_CHECK enum status cuda_allocate(struct nn *nn, int64_t bytes, void **memory,
+                                     struct error *err);
+
+// The program's memory, not cleared, which the device reaches as well; lives as long as nn.
+MUST_CHECK enum status cuda_allocate_pinned(struct nn *nn, int64_t bytes, void **memory,
+                                            struct error *err);
+
+// A copy to step memory, behind what was launched before. A failure becomes nn's.
+void cuda_upload(struct nn *nn, void *to, const void *from, int64_t bytes);
+
+// Have the device run a call, without waiting for its end.
 void cuda_forward(struct nn *nn, struct call *call);
 void cuda_backward(struct nn *nn, struct call *call);
+
+// Until all calls have ended; their failures become nn's.
+void cuda_wait_for_all(struct nn *nn);

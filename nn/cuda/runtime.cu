@@ -1,61 +1,39 @@
 // The device itself: opening, memory, copies; and the functions of nn/nn.h that kernels call, which
 // the module has from the program.
 
+#include "nn/cuda/cudnn/products.h"
+#include "nn/cuda/devices.h"
 #include "nn/cuda/kernel.h"
-
-enum { OLDEST_MAJOR = 7, OLDEST_MINOR = 5 }; // what CUDA 13 compiles for
 
 struct cuda_device {
     int number;
-    int64_t memory_bytes;
+    int64_t memory_bytes; // for step memory; the rest is for parameters and cuDNN
     cudaStream_t stream;
+    struct plans *plans; // of cuDNN; NULL without it
 };
 
-static enum status failure(struct error *err, const char *what, cudaError_t code) {
-    return error_set(err, code == cudaErrorMemoryAllocation ? STATUS_MEMORY : STATUS_DEVICE,
-                     "CUDA: %s: %s", what, cudaGetErrorString(code));
-}
-
 // ---- Opening ----
-
-static enum status check_device(int number, cudaDeviceProp *properties, struct error *err) {
-    int count = 0;
-    cudaError_t code = cudaGetDeviceCount(&count);
-    if (code != cudaSuccess) return failure(err, "no device can be used", code);
-    if (number < 0 || number >= count)
-        return error_set(err, STATUS_DEVICE, "CUDA: device %d is not there, expected 0 to %d",
-                         number, count - 1);
-    code = cudaGetDeviceProperties(properties, number);
-    if (code != cudaSuccess) return failure(err, "the device's properties", code);
-    if (properties->major * 10 + properties->minor < OLDEST_MAJOR * 10 + OLDEST_MINOR)
-        return error_set(err, STATUS_DEVICE,
-                         "CUDA: device %d (%s) has compute capability %d.%d, expected %d.%d or "
-                         "more",
-                         number, properties->name, properties->major, properties->minor,
-                         OLDEST_MAJOR, OLDEST_MINOR);
-    int shares = 0;
-    code = cudaDeviceGetAttribute(&shares, cudaDevAttrConcurrentManagedAccess, number);
-    if (code == cudaSuccess && shares) return STATUS_OK;
-    return error_set(err, STATUS_DEVICE,
-                     "CUDA: device %d (%s) cannot share memory with the program while it computes",
-                     number, properties->name);
-}
 
 static enum status device_open(struct cuda_device **result, int number, struct error *err) {
     *result = NULL;
     cudaDeviceProp properties;
-    TRY(check_device(number, &properties, err));
+    TRY(cuda_check_device(number, &properties, err));
     cudaError_t code = cudaSetDevice(number);
-    if (code != cudaSuccess) return failure(err, "the device cannot be used", code);
+    if (code != cudaSuccess) return cuda_failure(err, "the device cannot be used", code);
     cudaStream_t stream = NULL;
     code = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    if (code != cudaSuccess) return failure(err, "a stream", code);
-    *result = new cuda_device{number, (int64_t)properties.totalGlobalMem, stream};
-    return STATUS_OK;
+    if (code != cudaSuccess) return cuda_failure(err, "a stream", code);
+    size_t available = 0;
+    size_t total = 0;
+    code = cudaMemGetInfo(&available, &total);
+    if (code != cudaSuccess) return cuda_failure(err, "the device's memory", code);
+    *result = new cuda_device{number, (int64_t)(available / 8 * 7), stream, NULL};
+    return cudnn_plans_open(&(*result)->plans, number, stream, err);
 }
 
 static void device_close(struct cuda_device *device) {
     if (!device) return;
+    cudnn_plans_close(device->plans);
     cudaStreamDestroy(device->stream);
     delete device;
 }
@@ -64,11 +42,41 @@ static int64_t device_memory_bytes(const struct cuda_device *device) {
     return device->memory_bytes;
 }
 
+// Which device a call of CUDA is for is a matter of the thread that makes it.
+static enum status device_enter(struct cuda_device *device, struct error *err) {
+    cudaError_t code = cudaSetDevice(device->number);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "the device cannot be used", code);
+}
+
 static enum status device_allocate(struct cuda_device *device, int64_t bytes, void **memory,
                                    struct error *err) {
-    (void)device;
+    TRY(device_enter(device, err));
     cudaError_t code = cudaMallocManaged(memory, (size_t)bytes, cudaMemAttachGlobal);
-    return code == cudaSuccess ? STATUS_OK : failure(err, "step memory", code);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "step memory", code);
+}
+
+static enum status device_allocate_pinned(struct cuda_device *device, int64_t bytes, void **memory,
+                                          struct error *err) {
+    TRY(device_enter(device, err));
+    cudaError_t code = cudaMallocHost(memory, (size_t)bytes);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "pinned memory", code);
+}
+
+static void device_release_pinned(struct cuda_device *device, void *memory) {
+    cudaStreamSynchronize(device->stream);
+    cudaFreeHost(memory);
+}
+
+static enum status device_clear(struct cuda_device *device, void *memory, int64_t bytes,
+                                struct error *err) {
+    cudaError_t code = cudaMemsetAsync(memory, 0, (size_t)bytes, device->stream);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "clearing memory", code);
+}
+
+static enum status device_copy(struct cuda_device *device, void *to, const void *from,
+                               int64_t bytes, struct error *err) {
+    cudaError_t code = cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDefault, device->stream);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "a copy", code);
 }
 
 static void device_release(struct cuda_device *device, void *memory) {
@@ -76,11 +84,14 @@ static void device_release(struct cuda_device *device, void *memory) {
     cudaFree(memory);
 }
 
+static enum status device_check_launches(struct error *err) {
+    cudaError_t code = cudaGetLastError();
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "a kernel cannot be launched", code);
+}
+
 static enum status device_synchronise(struct cuda_device *device, struct error *err) {
-    cudaError_t launched = cudaGetLastError();
     cudaError_t code = cudaStreamSynchronize(device->stream);
-    if (launched != cudaSuccess) return failure(err, "a kernel cannot be launched", launched);
-    return code == cudaSuccess ? STATUS_OK : failure(err, "a kernel failed", code);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "a kernel failed", code);
 }
 
 extern "C" __attribute__((visibility("default"))) const struct cuda_backend *
@@ -96,16 +107,27 @@ gctmask_cuda_backend(void) {
         },
         device_open,
         device_close,
+        device_enter,
         device_memory_bytes,
         device_allocate,
+        device_allocate_pinned,
         device_release,
+        device_release_pinned,
+        device_clear,
+        device_copy,
+        device_check_launches,
         device_synchronise,
+        cuda_describe,
     };
     return &BACKEND;
 }
 
 cudaStream_t cuda_stream(const struct nn *nn) {
     return nn->cuda->device->stream;
+}
+
+struct plans *cuda_plans(const struct nn *nn) {
+    return nn->cuda->device->plans;
 }
 
 // ---- The program's functions ----

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "nn/cuda/kernel.h"
+#include "nn/cuda/tile_sizes.h"
 
-enum { TILE_MAX_COLUMNS = 32, TILE_ROWS_EACH = 8 };
-static const int64_t TILE_MAX_BLOCKS = 65535;
+static_assert((int)TILE_THREADS == (int)BLOCK_THREADS, "a block's threads");
 
 struct tiles {
     dim3 grid; // pieces of the channels, of the rows, images
@@ -15,16 +15,11 @@ struct tiles {
 
 // rows_each: about how many rows one thread takes.
 static inline struct tiles tiles_of(int64_t n, int64_t rows, int64_t c, int64_t rows_each) {
-    unsigned columns = 1;
-    while (columns < TILE_MAX_COLUMNS && columns < c)
-        columns *= 2;
-    unsigned lines = BLOCK_THREADS / columns;
-    int64_t pieces = (rows + lines * rows_each - 1) / (lines * rows_each);
-    if (pieces > TILE_MAX_BLOCKS) pieces = TILE_MAX_BLOCKS;
+    unsigned columns = (unsigned)tile_columns(c);
     struct tiles tiles = {
-        dim3(blocks_for(c, columns), (unsigned)(pieces > 0 ? pieces : 1),
+        dim3(blocks_for(c, columns), (unsigned)tile_pieces(rows, c, rows_each),
              (unsigned)(n < TILE_MAX_BLOCKS ? n : TILE_MAX_BLOCKS)),
-        dim3(columns, lines),
+        dim3(columns, TILE_THREADS / columns),
     };
     return tiles;
 }

@@ -12,6 +12,12 @@ struct sizes {
     int64_t n, h, w, in, out;
 };
 
+// Of the product.
+static struct dnn_shape shape_of(const struct sizes &s) {
+    return dnn_shape{s.n,       s.h, s.w, s.in, s.h, s.w,
+                     4 * s.out, 1,   1,   1,    0,   dnn_regions_at_once(s.h * s.w)};
+}
+
 static struct sizes sizes_of(const struct deconv *deconv, const struct tensor *x) {
     return sizes{x->n, x->h, x->w, deconv->in_channels, deconv->out_channels};
 }
@@ -78,7 +84,7 @@ void cuda_deconv_forward(struct nn *nn, struct call *base) {
     struct sizes s = sizes_of(call->deconv, x);
     float *weights = packed_weights(nn, call->deconv, s);
     float *product = nn_scratch(nn, tensor_count(y));
-    struct dnn_shape shape = dnn_product(tensor_rows(x), s.in, 4 * s.out);
+    struct dnn_shape shape = shape_of(s);
     const struct dnn_epilogue nothing = {NULL, NULL, false};
     dnn_forward(nn, &shape, x->data, weights, &nothing, product);
     struct operands o = {.nn = nn};
@@ -97,7 +103,7 @@ void cuda_deconv_backward(struct nn *nn, struct call *base) {
     struct tensor *y = base->out;
     if (tensor_count(y) == 0) return;
     struct sizes s = sizes_of(deconv, x);
-    struct dnn_shape shape = dnn_product(tensor_rows(x), s.in, 4 * s.out);
+    struct dnn_shape shape = shape_of(s);
     int64_t count = deconv->weight->count;
     cuda_rows_relu_gradient(nn, y, call->relu);
     cuda_rows_bias_gradient(nn, y->grad, tensor_rows(y), s.out, deconv->bias);

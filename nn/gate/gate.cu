@@ -74,15 +74,21 @@ static __device__ struct normaliser normaliser_of(const struct gate_view &gate, 
         total += s;
     }
     double mean = block_sum(total) / count;
-    if (gate.normalisation == GATE_NORMALISATION_L2)
-        return normaliser{0, (float)sqrt(mean + epsilon)};
-    if (gate.normalisation == GATE_NORMALISATION_L1) return normaliser{0, (float)(mean + epsilon)};
-    double variance = 0; // a second pass: the mean of squares less the squared mean would cancel
-    for (int64_t j = threadIdx.x; j < gate.channels; j += blockDim.x) {
-        double d = (double)magnitude_of(gate, sums, j) - mean;
-        variance += d * d;
+    double centre = 0;
+    double spread = mean;
+    if (gate.normalisation == GATE_NORMALISATION_MEAN_VARIANCE) {
+        // A second pass: the mean of squares less the squared mean would cancel.
+        double variance = 0;
+        centre = mean;
+        for (int64_t j = threadIdx.x; j < gate.channels; j += blockDim.x) {
+            double d = (double)magnitude_of(gate, sums, j) - mean;
+            variance += d * d;
+        }
+        spread = block_sum(variance) / count;
     }
-    return normaliser{(float)mean, (float)sqrt(block_sum(variance) / count + epsilon)};
+    spread += epsilon;
+    if (gate.normalisation != GATE_NORMALISATION_L1) spread = sqrt(spread);
+    return normaliser{(float)centre, (float)spread};
 }
 
 static __device__ float normalised(const struct gate_view &gate, struct normaliser n,

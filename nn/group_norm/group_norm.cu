@@ -12,8 +12,6 @@ extern "C" {
 #include "nn/group_norm/group_norm_math.h"
 }
 
-enum { PART_ROWS_EACH = 32 }; // that one thread adds up in float
-
 // An image as the kernels see it.
 struct shape {
     int64_t n, rows, c, groups;
@@ -112,7 +110,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 static void find_statistics(struct nn *nn, const struct tensor *x, const struct group_norm *norm,
                             float *statistics) {
     struct shape s = shape_of(x, norm);
-    struct tiles tiles = tiles_of(s.n, s.rows, s.c, PART_ROWS_EACH);
+    struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH_OF_SUM);
     int64_t parts = tiles.grid.y;
     int64_t floats = (int64_t)(sizeof(struct moments) / sizeof(float));
     float *memory = nn_scratch(nn, s.n * parts * s.c * floats);

@@ -83,7 +83,8 @@ static __device__ struct window windows_over(const struct pool &p, int64_t posit
     return window{begin, end < num_windows ? end : num_windows};
 }
 
-static __global__ void __launch_bounds__(BLOCK_THREADS)
+// One block is enough for a processor: for two more, sm_86 would spill registers.
+static __global__ void __launch_bounds__(BLOCK_THREADS, 1)
     pool_backward(struct pool p, const float *x, const float *y, const float *dy, bool add,
                   float *grad) {
     int64_t i = global_index();

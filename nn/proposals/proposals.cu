@@ -1,6 +1,8 @@
-// Proposals on CUDA. For each image: a block of each level finds the level's best anchors, they are
-// decoded, all levels' are sorted together and thinned out. How many an image has stays on the
-// device until the end.
+// Proposals on CUDA. For each image: the best anchors of all levels are chosen at once, sorted
+// together, decoded in that order and thinned out. How many an image has stays on the device until
+// the end.
+
+#include <vector>
 
 #include "nn/nms/nms_cuda.h"
 #include "nn/top_k/top_k_cuda.h"
@@ -15,12 +17,17 @@ struct level_view {
     float stride_x, stride_y;
     int64_t width, num_anchors;
     float cells[PROPOSALS_MAX_ANCHORS][4];
-    int index;
+    int64_t begin, end; // of its anchors among those of all levels
+};
+
+struct image_view {
+    struct level_view levels[PROPOSALS_MAX_LEVELS];
     struct extent extent;
     float min_side;
 };
 
-static struct level_view view_of(const struct proposals *p, int index, int64_t image) {
+static struct level_view level_of(const struct proposals *p, int index, int64_t image,
+                                  int64_t begin) {
     const struct proposal_level *level = &p->levels[index];
     int64_t count = level->logits->h * level->logits->w * p->num_anchors;
     struct level_view view = {};
@@ -31,54 +38,67 @@ static struct level_view view_of(const struct proposals *p, int index, int64_t i
     view.width = level->logits->w;
     view.num_anchors = p->num_anchors;
     memcpy(view.cells, level->cells, sizeof view.cells);
-    view.index = index;
+    view.begin = begin;
+    view.end = begin + count;
+    return view;
+}
+
+static struct image_view view_of(const struct proposals *p, int64_t image) {
+    struct image_view view = {};
+    int64_t begin = 0;
+    for (int i = 0; i < p->num_levels; i++) {
+        view.levels[i] = level_of(p, i, image, begin);
+        begin = view.levels[i].end;
+    }
     view.extent = p->extents[image];
     view.min_side = p->min_side;
     return view;
 }
 
-// The boxes of one image before suppression, level after level: those at slots base to base + k are
-// of one level. What is too small gets no key.
-struct candidates {
-    float *boxes;   // [slots, 4]
-    uint64_t *keys; // [slots]: score and slot
-    float *scores;  // [slots]
-    int32_t *levels;
-};
+// The level of a key's anchor. The index in a key is that among the anchors of all levels: of equal
+// scores the first level's comes first.
+static __device__ int32_t level_of_key(const struct image_view &view, uint64_t key) {
+    int64_t index = (int64_t)(key & UINT32_MAX);
+    int32_t level = 0;
+    while (index >= view.levels[level].end)
+        level++;
+    return level;
+}
 
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    decode(struct level_view level, const uint64_t *best, int64_t k, int64_t base,
-           struct candidates c) {
-    int64_t i = global_index();
-    if (i >= k) return;
+static __device__ void decode(const struct image_view &view, int32_t level_index, uint64_t key,
+                              float box[4]) {
     const struct box_coding coding = {1, 1, 1, 1};
-    int64_t index = (int64_t)(best[i] & UINT32_MAX);
-    int64_t slot = base + i;
+    const struct level_view &level = view.levels[level_index];
+    int64_t index = (int64_t)(key & UINT32_MAX) - level.begin;
     float anchor[4];
-    float *box = c.boxes + 4 * slot;
     anchor_of_cells(level.cells, level.stride_x, level.stride_y, level.width, level.num_anchors,
                     index, anchor);
     box_decode(anchor, level.deltas + 4 * index, &coding, box);
-    box_clip(box, level.extent);
-    float score = level.logits[index];
-    c.scores[slot] = score;
-    c.levels[slot] = level.index;
-    c.keys[slot] = box_is_large(box, level.min_side) ? score_key(score, slot) : NO_KEY;
+    box_clip(box, view.extent);
+}
+
+// What is too small loses its key.
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    drop_small(struct image_view view, uint64_t *keys, int64_t slots) {
+    int64_t i = global_index();
+    if (i >= slots) return;
+    float box[4];
+    decode(view, level_of_key(view, keys[i]), keys[i], box);
+    if (!box_is_large(box, view.min_side)) keys[i] = NO_KEY;
 }
 
 // Boxes and levels in the order of the keys, and how many have one.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    gather(struct candidates c, int64_t slots, float *boxes, int32_t *levels, int32_t *count) {
+    decode_sorted(struct image_view view, const uint64_t *keys, int64_t slots, float *boxes,
+                  int32_t *levels, int32_t *count) {
     int64_t i = global_index();
     if (i >= slots) return;
-    bool there = c.keys[i] != NO_KEY;
+    bool there = keys[i] != NO_KEY;
     if (i == 0 && !there) count[0] = 0;
     if (!there) return;
-    if (i + 1 == slots || c.keys[i + 1] == NO_KEY) count[0] = (int32_t)(i + 1);
-    int64_t slot = (int64_t)(c.keys[i] & UINT32_MAX);
-    for (int j = 0; j < 4; j++)
-        boxes[4 * i + j] = c.boxes[4 * slot + j];
-    levels[i] = c.levels[slot];
+    if (i + 1 == slots || keys[i + 1] == NO_KEY) count[0] = (int32_t)(i + 1);
+    levels[i] = level_of_key(view, keys[i]);
+    decode(view, levels[i], keys[i], boxes + 4 * i);
 }
 
 struct lists {
@@ -88,8 +108,9 @@ struct lists {
 
 // The kept ones, behind those of the images before; counts[n].
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    write_list(struct candidates c, const float *boxes, const int32_t *kept, const int32_t *counts,
-               int32_t image, struct lists out) {
+    write_list(struct image_view view, const uint64_t *keys, const float *boxes,
+               const int32_t *levels, const int32_t *kept, const int32_t *counts, int32_t image,
+               struct lists out) {
     int64_t i = global_index();
     if (i >= counts[image]) return;
     int64_t at = i;
@@ -98,7 +119,8 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     int32_t from = kept[i];
     for (int j = 0; j < 4; j++)
         out.boxes[4 * at + j] = boxes[4 * from + j];
-    out.scores[at] = c.scores[c.keys[from] & UINT32_MAX];
+    const struct level_view &level = view.levels[levels[from]];
+    out.scores[at] = level.logits[(int64_t)(keys[from] & UINT32_MAX) - level.begin];
     out.images[at] = image;
     out.labels[at] = 0;
     out.levels[at] = 0;
@@ -106,63 +128,60 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 
 // Memory for one image at a time.
 struct workspace {
-    uint64_t *best; // of a level, with room for sorting
-    struct candidates candidates;
-    float *boxes; // [slots, 4], sorted
+    uint64_t *keys; // with room for sorting
+    float *boxes;   // [slots, 4], sorted
     int32_t *levels, *kept, *count;
     float *memory;
 };
 
-static struct workspace create(struct nn *nn, int64_t slots, int64_t pre_nms) {
+static struct workspace create(struct nn *nn, int64_t slots) {
     int64_t sorted = sort_capacity(slots);
-    int64_t best = sort_capacity(pre_nms);
     struct workspace w = {};
-    w.memory = nn_scratch(nn, 2 * best + 2 * sorted + 4 * slots + slots + slots + 4 * slots +
-                                  slots + slots + 1);
-    w.best = (uint64_t *)(void *)w.memory;
-    w.candidates.keys = w.best + best;
-    w.candidates.boxes = (float *)(void *)(w.candidates.keys + sorted);
-    w.candidates.scores = w.candidates.boxes + 4 * slots;
-    w.candidates.levels = (int32_t *)(void *)(w.candidates.scores + slots);
-    w.boxes = (float *)(void *)(w.candidates.levels + slots);
+    w.memory = nn_scratch(nn, 2 * sorted + 4 * slots + slots + slots + 1);
+    w.keys = (uint64_t *)(void *)w.memory;
+    w.boxes = (float *)(void *)(w.keys + sorted);
     w.levels = (int32_t *)(void *)(w.boxes + 4 * slots);
     w.kept = w.levels + slots;
     w.count = w.kept + slots;
     return w;
 }
 
-// Returns how many slots the levels fill.
-static int64_t decode_levels(struct nn *nn, const struct proposals *p, int64_t image,
-                             const struct workspace *w) {
+// Returns how many keys the levels' best anchors fill.
+static int64_t select_anchors(struct nn *nn, const struct proposals *p,
+                              const struct image_view &view, uint64_t *keys) {
+    struct selection selections[PROPOSALS_MAX_LEVELS];
+    int number = 0;
     int64_t slots = 0;
     for (int i = 0; i < p->num_levels; i++) {
-        struct level_view view = view_of(p, i, image);
-        int64_t count = p->levels[i].logits->h * view.width * p->num_anchors;
+        const struct level_view &level = view.levels[i];
+        int64_t count = level.end - level.begin;
         int64_t k = count < p->pre_nms ? count : p->pre_nms;
         if (k == 0) continue;
-        cuda_select(nn, view.logits, count, k, w->best);
-        LAUNCH(nn, decode, blocks_for(k, BLOCK_THREADS), BLOCK_THREADS, 0, view,
-               (const uint64_t *)w->best, k, slots, w->candidates);
+        selections[number++] = {level.logits, count, k, level.begin, keys + slots};
         slots += k;
     }
+    cuda_select(nn, selections, number);
     return slots;
 }
 
 static void select_image(struct nn *nn, const struct proposals *p, int64_t image,
                          const struct workspace *w, int32_t *counts, struct lists out) {
-    int64_t slots = decode_levels(nn, p, image, w);
+    struct image_view view = view_of(p, image);
+    int64_t slots = select_anchors(nn, p, view, w->keys);
     if (slots == 0 || p->post_nms == 0) {
         cuda_zero(nn, counts + image, sizeof *counts);
         return;
     }
-    cuda_sort(nn, w->candidates.keys, slots);
-    LAUNCH(nn, gather, blocks_for(slots, BLOCK_THREADS), BLOCK_THREADS, 0, w->candidates, slots,
+    unsigned blocks = blocks_for(slots, BLOCK_THREADS);
+    LAUNCH(nn, drop_small, blocks, BLOCK_THREADS, 0, view, w->keys, slots);
+    cuda_sort(nn, w->keys, slots);
+    LAUNCH(nn, decode_sorted, blocks, BLOCK_THREADS, 0, view, (const uint64_t *)w->keys, slots,
            w->boxes, w->levels, w->count);
     cuda_nms(nn, w->boxes, w->levels, slots, w->count, p->nms_threshold, p->post_nms, w->kept,
              counts + image);
-    LAUNCH(nn, write_list, blocks_for(p->post_nms, BLOCK_THREADS), BLOCK_THREADS, 0, w->candidates,
-           (const float *)w->boxes, (const int32_t *)w->kept, (const int32_t *)counts,
-           (int32_t)image, out);
+    LAUNCH(nn, write_list, blocks_for(p->post_nms, BLOCK_THREADS), BLOCK_THREADS, 0, view,
+           (const uint64_t *)w->keys, (const float *)w->boxes, (const int32_t *)w->levels,
+           (const int32_t *)w->kept, (const int32_t *)counts, (int32_t)image, out);
 }
 
 void cuda_proposals_forward(struct nn *nn, struct call *base) {
@@ -172,19 +191,18 @@ void cuda_proposals_forward(struct nn *nn, struct call *base) {
     int64_t n = p->levels[0].logits->n;
     int64_t capacity = n * p->post_nms;
     list->count = 0;
-    struct workspace w = create(nn, p->num_levels * p->pre_nms, p->pre_nms);
-    int32_t *counts = (int32_t *)(void *)nn_scratch(nn, n);
+    struct workspace w = create(nn, p->num_levels * p->pre_nms);
+    std::vector<int32_t> num_kept((size_t)n);
     struct operands o = {.nn = nn};
+    int32_t *counts = operand_out(&o, num_kept.data(), n);
     struct lists out = {
         operand_out(&o, list->boxes, 4 * capacity), operand_out(&o, list->scores, capacity),
         operand_out(&o, list->images, capacity), operand_out(&o, list->labels, capacity),
         operand_out(&o, list->levels, capacity)};
     for (int64_t image = 0; image < n && !nn_failed(nn); image++)
         select_image(nn, p, image, &w, counts, out);
-    cuda_wait(nn);
-    for (int64_t image = 0; image < n && !nn_failed(nn); image++)
-        list->count += counts[image];
     operands_end(&o);
-    nn_scratch_free(nn, counts);
     nn_scratch_free(nn, w.memory);
+    for (int64_t image = 0; image < n && !nn_failed(nn); image++)
+        list->count += num_kept[(size_t)image];
 }

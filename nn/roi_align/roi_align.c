@@ -26,8 +26,8 @@ struct tensor *roi_align_forward(struct nn *nn, const struct roi_align *settings
     CHECK(size >= 1 && size <= ROI_ALIGN_MAX_OUTPUT && settings->sampling >= 0);
     CHECK(rois->count >= 0);
     check_pyramid(pyramid);
-    // After a failure, nobody has computed the boxes.
-    if (nn->device != NN_PLAN && !nn_failed(nn)) check_indices(pyramid, rois);
+    // Elsewhere, and after a failure, nobody has computed the boxes yet.
+    if (nn->device == NN_CPU && !nn_failed(nn)) check_indices(pyramid, rois);
     struct roi_align_call *call = nn_call(nn, OP_roi_align, sizeof *call);
     struct tensor *out = nn_tensor(nn, rois->count, size, size, pyramid->levels[0]->c);
     call->settings = *settings;

@@ -9,21 +9,24 @@ struct step {
     float rate;
     float weight_decay;
     float momentum;
+    float gradient_factor;
 };
 
-VECTORISED static void step_plain(struct step step, const float *restrict grad, int64_t count,
+VECTORISED static void step_plain(struct step step, float *restrict grad, int64_t count,
                                   float *restrict velocity, float *restrict data) {
     for (int64_t i = 0; i < count; i++) {
-        float d = grad[i] + step.weight_decay * data[i];
+        float d = step.gradient_factor * grad[i] + step.weight_decay * data[i];
+        grad[i] = 0;
         velocity[i] = step.momentum * velocity[i] + d;
         data[i] -= step.rate * velocity[i];
     }
 }
 
-VECTORISED static void step_nesterov(struct step step, const float *restrict grad, int64_t count,
+VECTORISED static void step_nesterov(struct step step, float *restrict grad, int64_t count,
                                      float *restrict velocity, float *restrict data) {
     for (int64_t i = 0; i < count; i++) {
-        float d = grad[i] + step.weight_decay * data[i];
+        float d = step.gradient_factor * grad[i] + step.weight_decay * data[i];
+        grad[i] = 0;
         velocity[i] = step.momentum * velocity[i] + d;
         data[i] -= step.rate * (d + step.momentum * velocity[i]);
     }
@@ -44,8 +47,9 @@ static void step_range(const struct sgd_call *call, int64_t begin, int64_t end) 
             .rate = call->rates.learning_rate * call->rates.items[i].factor,
             .weight_decay = call->rates.items[i].weight_decay,
             .momentum = call->settings->momentum,
+            .gradient_factor = call->rates.gradient_factor,
         };
-        const float *grad = parameters->grad + first;
+        float *grad = parameters->grad + first;
         if (call->settings->nesterov)
             step_nesterov(step, grad, last - first, call->velocity + first,
                           parameters->data + first);

@@ -1,6 +1,6 @@
-// One block finds the key of the k-th best, digit after digit from the top; all that do not rank
-// behind it are collected, in any order, and sorted. Keys differ, so the result does not depend on
-// that order.
+// The key of the k-th best is found digit after digit from the top, each by a launch that counts
+// the digits of the keys that begin like it; then all that do not rank behind it are collected, in
+// any order. Keys differ, so which these are does not depend on that order.
 
 #include "nn/top_k/top_k_cuda.h"
 
@@ -11,19 +11,13 @@ extern "C" {
 enum {
     DIGIT_BITS = 8,
     NUM_DIGITS = 1 << DIGIT_BITS,
-    SELECT_THREADS = 1024,
-    CHUNK = 2048, // keys that one block sorts in shared memory
-    CHUNK_THREADS = CHUNK / 2,
+    SCORE_DIGITS = 32 / DIGIT_BITS,
+    MAX_DIGITS = 2 * SCORE_DIGITS,
+    SELECT_CHUNK = 4096, // scores that one block looks at
+    CHUNK_THREADS = SORT_CHUNK / 2,
 };
 
 // ---- Sorting: bitonic (Batcher, 1968) ----
-
-int64_t sort_capacity(int64_t count) {
-    int64_t capacity = CHUNK;
-    while (capacity < count)
-        capacity *= 2;
-    return capacity;
-}
 
 // Exchanges keys first and first + stride if they are out of order in a run of 2 size keys.
 static __device__ void compare(uint64_t *keys, int64_t first, int64_t stride, bool descending) {
@@ -36,19 +30,20 @@ static __device__ void compare(uint64_t *keys, int64_t first, int64_t stride, bo
 
 // The pair-th pair of a step with a stride.
 static __device__ int64_t pair_first(int64_t pair, int64_t stride) {
-    return pair / stride * 2 * stride + pair % stride;
+    return 2 * pair - (pair & (stride - 1)); // strides are powers of 2
 }
 
 // Everything of the steps from size, as far as it happens within one chunk.
 static __global__ void __launch_bounds__(CHUNK_THREADS)
     sort_chunks(uint64_t *keys, int64_t from_size, int64_t to_size) {
-    __shared__ uint64_t chunk[CHUNK];
-    int64_t base = (int64_t)blockIdx.x * CHUNK;
+    __shared__ uint64_t chunk[SORT_CHUNK];
+    int64_t base = (int64_t)blockIdx.x * SORT_CHUNK;
     int64_t pair = threadIdx.x;
     chunk[pair] = keys[base + pair];
     chunk[pair + CHUNK_THREADS] = keys[base + pair + CHUNK_THREADS];
     for (int64_t size = from_size; size <= to_size; size *= 2) {
-        for (int64_t stride = size < CHUNK ? size / 2 : CHUNK / 2; stride > 0; stride /= 2) {
+        for (int64_t stride = size < SORT_CHUNK ? size / 2 : SORT_CHUNK / 2; stride > 0;
+             stride /= 2) {
             __syncthreads();
             int64_t first = pair_first(pair, stride);
             compare(chunk, first, stride, ((base + first) & size) != 0);
@@ -75,13 +70,13 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 
 void cuda_sort(struct nn *nn, uint64_t *keys, int64_t count) {
     int64_t capacity = sort_capacity(count);
-    unsigned chunks = (unsigned)(capacity / CHUNK);
+    unsigned chunks = (unsigned)(capacity / SORT_CHUNK);
     if (count < capacity)
         LAUNCH(nn, fill_keys, blocks_for(capacity - count, BLOCK_THREADS), BLOCK_THREADS, 0, keys,
                count, capacity);
-    LAUNCH(nn, sort_chunks, chunks, CHUNK_THREADS, 0, keys, (int64_t)2, (int64_t)CHUNK);
-    for (int64_t size = 2 * CHUNK; size <= capacity; size *= 2) {
-        for (int64_t stride = size / 2; stride >= CHUNK; stride /= 2)
+    LAUNCH(nn, sort_chunks, chunks, CHUNK_THREADS, 0, keys, (int64_t)2, (int64_t)SORT_CHUNK);
+    for (int64_t size = 2 * SORT_CHUNK; size <= capacity; size *= 2) {
+        for (int64_t stride = size / 2; stride >= SORT_CHUNK; stride /= 2)
             LAUNCH(nn, sort_step, blocks_for(capacity / 2, BLOCK_THREADS), BLOCK_THREADS, 0, keys,
                    capacity / 2, size, stride);
         LAUNCH(nn, sort_chunks, chunks, CHUNK_THREADS, 0, keys, size, size);
@@ -90,57 +85,121 @@ void cuda_sort(struct nn *nn, uint64_t *keys, int64_t count) {
 
 // ---- Choosing ----
 
-// Counts the digits of the keys that begin like prefix, then adds the digit of the rank-th (from
-// 1) to the prefix and what is left of the rank; one block.
-static __device__ void next_digit(const float *scores, int64_t count, int shift, uint64_t *prefix,
-                                  int64_t *rank) {
+// What is known of the last key that is chosen: its upper digits, and which it is, from 1, among
+// the keys that begin so. With rank 0, all keys up to last are chosen.
+struct progress {
+    uint64_t last;
+    int64_t rank;
+};
+
+// Of one selection, zero at first.
+struct search {
+    unsigned sizes[MAX_DIGITS][NUM_DIGITS]; // of the keys that begin like last, by the next digit
+    struct progress steps[MAX_DIGITS];      // before each digit
+    unsigned taken;
+};
+
+struct selections {
+    struct selection of[MAX_SELECTIONS];
+    struct search *searches;
+    int num_digits; // all above are 0 in every index
+};
+
+static __device__ int shift_of(const struct selections &s, int digit) {
+    if (digit < SCORE_DIGITS) return 64 - DIGIT_BITS * (digit + 1);
+    return DIGIT_BITS * (s.num_digits - 1 - digit);
+}
+
+// Adds the digit of the last key, given how many keys have which; a thread for each digit.
+static __device__ struct progress add_digit(struct progress now, unsigned size, int shift) {
+    __shared__ unsigned sums[NUM_DIGITS];
+    __shared__ struct progress found;
+    unsigned sum = size;
+    for (unsigned by = 1; by < NUM_DIGITS; by *= 2) {
+        sums[threadIdx.x] = sum;
+        __syncthreads();
+        if (threadIdx.x >= by) sum += sums[threadIdx.x - by];
+        __syncthreads();
+    }
+    if (sum >= now.rank && sum - size < now.rank) { // true for one thread
+        found.last = now.last | (uint64_t)threadIdx.x << shift;
+        found.rank = now.rank - (sum - size);
+        if (found.rank == size) {
+            found.last |= ((uint64_t)1 << shift) - 1;
+            found.rank = 0;
+        }
+    }
+    __syncthreads();
+    return found;
+}
+
+static __device__ struct progress progress_before(const struct selections &s, int digit) {
+    const struct selection &selection = s.of[blockIdx.y];
+    const struct search &search = s.searches[blockIdx.y];
+    if (selection.k == selection.count) return {UINT64_MAX, 0};
+    if (digit == 0) return {0, selection.k};
+    struct progress now = search.steps[digit - 1];
+    if (now.rank == 0) return now;
+    return add_digit(now, search.sizes[digit - 1][threadIdx.x], shift_of(s, digit - 1));
+}
+
+// Calls use(key) for the keys of a block.
+template <class Use> static __device__ void each_key(const struct selection &selection, Use use) {
+    int64_t begin = (int64_t)blockIdx.x * SELECT_CHUNK;
+    int64_t end = begin + SELECT_CHUNK < selection.count ? begin + SELECT_CHUNK : selection.count;
+    for (int64_t i = begin + threadIdx.x; i < end; i += NUM_DIGITS)
+        use(score_key(selection.scores[i], i));
+}
+
+static __global__ void __launch_bounds__(NUM_DIGITS) count_digits(struct selections s, int digit) {
     __shared__ unsigned sizes[NUM_DIGITS];
-    __shared__ uint64_t found_prefix;
-    __shared__ int64_t found_rank;
-    for (unsigned d = threadIdx.x; d < NUM_DIGITS; d += blockDim.x)
-        sizes[d] = 0;
+    struct search &search = s.searches[blockIdx.y];
+    if ((int64_t)blockIdx.x * SELECT_CHUNK >= s.of[blockIdx.y].count) return;
+    struct progress now = progress_before(s, digit);
+    if (blockIdx.x == 0 && threadIdx.x == 0) search.steps[digit] = now;
+    if (now.rank == 0) return;
+    int shift = shift_of(s, digit);
+    sizes[threadIdx.x] = 0;
     __syncthreads();
-    int above = shift + DIGIT_BITS;
-    for (int64_t i = threadIdx.x; i < count; i += blockDim.x) {
-        uint64_t key = score_key(scores[i], i);
-        bool alike = above == 64 || key >> above == *prefix >> above;
+    each_key(s.of[blockIdx.y], [&](uint64_t key) {
+        bool alike = digit == 0 || (key ^ now.last) >> shift >> DIGIT_BITS == 0;
         if (alike) atomicAdd(&sizes[key >> shift & (NUM_DIGITS - 1)], 1u);
-    }
+    });
     __syncthreads();
-    if (threadIdx.x == 0) {
-        int64_t left = *rank;
-        uint64_t digit = 0;
-        while (left > (int64_t)sizes[digit])
-            left -= (int64_t)sizes[digit++];
-        found_prefix = *prefix | digit << shift;
-        found_rank = left;
-    }
-    __syncthreads();
-    *prefix = found_prefix;
-    *rank = found_rank;
-    __syncthreads();
+    if (sizes[threadIdx.x]) atomicAdd(&search.sizes[digit][threadIdx.x], sizes[threadIdx.x]);
 }
 
-// The k best, in any order; one block.
-static __global__ void __launch_bounds__(SELECT_THREADS)
-    select_best(const float *scores, int64_t count, int64_t k, uint64_t *keys) {
-    __shared__ unsigned taken;
-    uint64_t last = 0;
-    int64_t rank = k;
-    for (int shift = 64 - DIGIT_BITS; k < count && shift >= 0; shift -= DIGIT_BITS)
-        next_digit(scores, count, shift, &last, &rank);
-    if (threadIdx.x == 0) taken = 0;
-    __syncthreads();
-    for (int64_t i = threadIdx.x; i < count; i += blockDim.x) {
-        uint64_t key = score_key(scores[i], i);
-        if (k == count || key <= last) keys[atomicAdd(&taken, 1u)] = key;
-    }
+static __global__ void __launch_bounds__(NUM_DIGITS) collect(struct selections s) {
+    const struct selection &selection = s.of[blockIdx.y];
+    struct search &search = s.searches[blockIdx.y];
+    if ((int64_t)blockIdx.x * SELECT_CHUNK >= selection.count) return;
+    uint64_t last = progress_before(s, s.num_digits).last;
+    each_key(selection, [&](uint64_t key) {
+        if (key <= last)
+            selection.keys[atomicAdd(&search.taken, 1u)] = key + (uint64_t)selection.base;
+    });
 }
 
-void cuda_select(struct nn *nn, const float *scores, int64_t count, int64_t k, uint64_t *keys) {
-    if (k == 0) return;
-    LAUNCH(nn, select_best, 1, SELECT_THREADS, 0, scores, count, k, keys);
-    cuda_sort(nn, keys, k);
+void cuda_select(struct nn *nn, const struct selection *selections, int number) {
+    CHECK(number <= MAX_SELECTIONS);
+    if (number == 0) return;
+    struct selections s = {};
+    int64_t most = 0;
+    for (int i = 0; i < number; i++) {
+        s.of[i] = selections[i];
+        most = most < selections[i].count ? selections[i].count : most;
+    }
+    s.num_digits = SCORE_DIGITS + 1;
+    while ((most - 1) >> DIGIT_BITS * (s.num_digits - SCORE_DIGITS))
+        s.num_digits++;
+    float *memory = nn_scratch(nn, number * (int64_t)(sizeof(struct search) / sizeof(float)));
+    s.searches = (struct search *)(void *)memory;
+    dim3 grid(blocks_for(most, SELECT_CHUNK), (unsigned)number);
+    cuda_zero(nn, memory, number * (int64_t)sizeof(struct search));
+    for (int digit = 0; digit < s.num_digits; digit++)
+        LAUNCH(nn, count_digits, grid, NUM_DIGITS, 0, s, digit);
+    LAUNCH(nn, collect, grid, NUM_DIGITS, 0, s);
+    nn_scratch_free(nn, memory);
 }
 
 static __global__ void __launch_bounds__(BLOCK_THREADS)
@@ -158,7 +217,9 @@ void cuda_top_k_forward(struct nn *nn, struct call *base) {
     int32_t *items = operand_out(&o, call->out->items, k);
     float *memory = nn_scratch(nn, 2 * sort_capacity(k));
     uint64_t *keys = (uint64_t *)(void *)memory;
-    cuda_select(nn, scores, call->count, k, keys);
+    struct selection selection = {scores, call->count, k, 0, keys};
+    cuda_select(nn, &selection, 1);
+    cuda_sort(nn, keys, k);
     LAUNCH(nn, take_indices, blocks_for(k, BLOCK_THREADS), BLOCK_THREADS, 0, (const uint64_t *)keys,
            k, items);
     nn_scratch_free(nn, memory);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "nn/cuda/kernel.h"
+#include "nn/top_k/sort_sizes.h"
 
 // NaN comes last; -0 and 0 are equal.
 static __device__ inline uint64_t score_key(float score, int64_t index) {
@@ -20,12 +21,27 @@ static __device__ inline uint64_t score_key(float score, int64_t index) {
 // Behind all keys of scores.
 static const uint64_t NO_KEY = UINT64_MAX;
 
-// Room for the sorting of count keys.
-int64_t sort_capacity(int64_t count);
-
 // Sorts keys[0..count) in place; behind them must be room up to sort_capacity(count), which is
 // overwritten.
 void cuda_sort(struct nn *nn, uint64_t *keys, int64_t count);
 
-// The k best of scores[count], sorted, to keys, which has room for sort_capacity(k). k <= count.
-void cuda_select(struct nn *nn, const float *scores, int64_t count, int64_t k, uint64_t *keys);
+// The score of a key that is not that of NaN or NO_KEY.
+static __device__ inline float score_of_key(uint64_t key) {
+    uint32_t rank = (uint32_t)(key >> 32);
+    uint32_t bits = rank >> 31 ? rank : ~rank & 0x7fffffffu;
+    float score;
+    memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
+// The k best of scores[count], 0 < k <= count. In their keys, base is added to the index.
+struct selection {
+    const float *scores;
+    int64_t count, k, base;
+    uint64_t *keys; // [k]
+};
+
+enum { MAX_SELECTIONS = 8 };
+
+// Makes several selections at once; the keys of each come in any order.
+void cuda_select(struct nn *nn, const struct selection *selections, int number);

@@ -1,6 +1,9 @@
 #include "tests/cuda/faults.h"
 
+#include <cstdlib>
+
 #include "nn/cuda/gpu.h"
+#include "tests/cuda/emulator/stream.h"
 
 namespace {
 
@@ -179,5 +182,61 @@ bool uninitialised(void) {
 bool too_many_threads(void) {
     numbers n(2048);
     GPU_LAUNCH(add_one, 1, 2048, 0, nullptr, n.data);
+    return true;
+}
+
+// Launches whose work the emulator puts off.
+static void defer() {
+    setenv("CUDA_EMULATOR_LAUNCH", "deferred", 1);
+}
+
+bool read_after_waiting(void) {
+    numbers n(COUNT);
+    int64_t before = emulator_count("waits");
+    defer();
+    GPU_LAUNCH(add_one, 1, COUNT, 0, nullptr, n.data);
+    GPU_LAUNCH(add_one, 1, COUNT, 0, nullptr, n.data);
+    cudaStreamSynchronize(nullptr);
+    cudaStreamSynchronize(nullptr);
+    return n.data[1] == 3 && emulator_count("waits") == before + 1;
+}
+
+// What a copy takes from the program's memory, and brings there, is there when it returns.
+bool copy_before_changing(void) {
+    numbers n(COUNT);
+    int one = 41;
+    int other = 0;
+    defer();
+    cudaMemcpyAsync(n.data + 1, &one, sizeof one, cudaMemcpyDefault, nullptr);
+    one = 0;
+    GPU_LAUNCH(add_one, 1, COUNT, 0, nullptr, n.data);
+    cudaMemcpyAsync(&other, n.data + 1, sizeof one, cudaMemcpyDefault, nullptr);
+    return other == 42;
+}
+
+bool read_without_waiting(void) {
+    numbers n(COUNT);
+    defer();
+    GPU_LAUNCH(add_one, 1, COUNT, 0, nullptr, n.data);
+    return n.data[1] == 2;
+}
+
+bool write_without_waiting(void) {
+    numbers n(COUNT);
+    numbers other(COUNT);
+    defer();
+    GPU_LAUNCH(add_one, 1, COUNT, 0, nullptr, n.data);
+    other.data[1] = 2;
+    return true;
+}
+
+bool foreign_stream(void) {
+    numbers n(COUNT);
+    cudaStream_t stream = nullptr;
+    setenv("CUDA_EMULATOR_DEVICES", "2", 1);
+    cudaSetDevice(1);
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaSetDevice(0);
+    GPU_LAUNCH(add_one, 1, COUNT, 0, stream, n.data);
     return true;
 }

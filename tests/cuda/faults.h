@@ -22,6 +22,11 @@ bool host_pointer(void);
 bool host_reads_device(void);
 bool uninitialised(void); // counts on zeros
 bool too_many_threads(void);
+bool read_after_waiting(void); // sound, with launches that are deferred
+bool copy_before_changing(void);
+bool read_without_waiting(void);
+bool write_without_waiting(void);
+bool foreign_stream(void); // of another device than the thread's
 
 #ifdef __cplusplus
 }

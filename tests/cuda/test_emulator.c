@@ -1,5 +1,6 @@
 // What the emulator must find, it finds: each faulty kernel runs in a process of its own.
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +68,23 @@ static void memory_of_the_other(void) {
     EXPECT(!uninitialised());
 }
 
+static void sound_waits(void) {
+    EXPECT(read_after_waiting());
+    EXPECT(copy_before_changing());
+    unsetenv("CUDA_EMULATOR_LAUNCH");
+}
+
+static void missing_waits(void) {
+    EXPECT_CONTAINS(report_of(read_without_waiting),
+                    "host code touches managed memory without waiting for the device");
+    EXPECT_CONTAINS(report_of(write_without_waiting), "without waiting for the device");
+}
+
+static void streams(void) {
+    EXPECT_CONTAINS(report_of(foreign_stream),
+                    "work for a stream of device 1 from a thread of device 0");
+}
+
 static void configurations(void) {
     EXPECT_CONTAINS(report_of(too_many_threads), "a block of a wrong size");
 }
@@ -79,6 +97,9 @@ int main(int argc, char **argv) {
                                           {"bad_shuffles", bad_shuffles},
                                           {"bad_barriers", bad_barriers},
                                           {"memory_of_the_other", memory_of_the_other},
+                                          {"sound_waits", sound_waits},
+                                          {"missing_waits", missing_waits},
+                                          {"streams", streams},
                                           {"configurations", configurations},
                                           {0}});
 }

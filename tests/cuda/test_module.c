@@ -1,7 +1,10 @@
 // Opening the CUDA module: what is missing, or does not fit, is one sentence.
+#include <pthread.h>
 #include <stdlib.h>
 
+#include "nn/cuda/facts.h"
 #include "nn/nn.h"
+#include "nn/softmax/softmax.h"
 #include "tests/harness.h"
 
 static void expect_failure(struct nn_options options, enum status expected, const char *part) {
@@ -63,6 +66,95 @@ static void opens(void) {
     nn_destroy(nn);
 }
 
+// ---- Several devices ----
+
+static void *compute(void *argument) {
+    struct nn *nn = argument;
+    struct error err;
+    nn_begin(nn, NN_INFERENCE);
+    struct tensor *x = nn_tensor(nn, 1, 1, 1, 2);
+    REQUIRE(x->data != NULL);
+    x->data[0] = x->data[1] = 3;
+    const struct tensor *y = softmax_forward(nn, x);
+    EXPECT_OK(nn_status(nn, &err), &err);
+    EXPECT(y->data[0] == 0.5F && y->data[1] == 0.5F);
+    return NULL;
+}
+
+// Contexts on two devices take turns, in the thread that made them and in another one: the emulator
+// ends the program if a kernel is launched for a device that is not the thread's.
+static void two_devices(void) {
+    struct nn *nn[2] = {NULL};
+    struct error err;
+    setenv("CUDA_EMULATOR_DEVICES", "2", 1);
+    for (int i = 0; i < 2; i++) {
+        const struct nn_options options = {
+            .device = NN_CUDA, .device_number = i, .cuda_module = CUDA_MODULE};
+        EXPECT_OK(nn_create(&nn[i], &options, &err), &err);
+        REQUIRE(nn[i] != NULL);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_t thread;
+        compute(nn[i % 2]);
+        REQUIRE(pthread_create(&thread, NULL, compute, nn[i % 2]) == 0);
+        pthread_join(thread, NULL);
+    }
+    for (int i = 0; i < 2; i++)
+        nn_destroy(nn[i]);
+    unsetenv("CUDA_EMULATOR_DEVICES");
+}
+
+// ---- What there is ----
+
+static void facts(void) {
+    static struct cuda_facts facts;
+    struct error err = {0};
+    setenv("GCTMASK_CUDA_MODULE", CUDA_MODULE, 1);
+    EXPECT_OK(cuda_look(&facts, &err), &err);
+    EXPECT_TEXT(facts.module, CUDA_MODULE);
+    EXPECT_INT(facts.toolkit, 13000);
+    EXPECT_INT(facts.driver, 13010);
+    EXPECT_INT(facts.num_devices, 1);
+    EXPECT_TEXT(facts.devices[0].name, "emulated device");
+    EXPECT_INT(facts.devices[0].major, 9);
+    EXPECT_INT(facts.devices[0].memory_bytes, (int64_t)4 << 30);
+    EXPECT_INT(facts.devices[0].refusal.code, STATUS_OK);
+    unsetenv("GCTMASK_CUDA_MODULE");
+}
+
+static void facts_of_too_old(void) {
+    static struct cuda_facts facts;
+    struct error err = {0};
+    setenv("GCTMASK_CUDA_MODULE", CUDA_MODULE, 1);
+    setenv("CUDA_EMULATOR_DEVICES", "20", 1);
+    setenv("CUDA_EMULATOR_CAPABILITY", "61", 1);
+    EXPECT_STATUS(cuda_look(&facts, &err), STATUS_DEVICE, &err);
+    EXPECT_CONTAINS(err.message, "device 0 (emulated device) has compute capability 6.1");
+    EXPECT_INT(facts.num_devices, CUDA_MAX_DEVICES);
+    EXPECT_CONTAINS(facts.devices[15].refusal.message, "device 15 ");
+    setenv("CUDA_EMULATOR_DEVICES", "0", 1);
+    EXPECT_STATUS(cuda_look(&facts, &err), STATUS_DEVICE, &err);
+    EXPECT_CONTAINS(err.message, "no device can be used");
+    EXPECT_INT(facts.num_devices, 0);
+    EXPECT_INT(facts.toolkit, 13000);
+    unsetenv("CUDA_EMULATOR_DEVICES");
+    unsetenv("CUDA_EMULATOR_CAPABILITY");
+    unsetenv("GCTMASK_CUDA_MODULE");
+}
+
+static void facts_without_module(void) {
+    static struct cuda_facts facts;
+    struct error err = {0};
+    setenv("GCTMASK_CUDA_MODULE", NO_BACKEND, 1);
+    EXPECT_STATUS(cuda_look(&facts, &err), STATUS_DEVICE, &err);
+    EXPECT_CONTAINS(err.message, "is not a module of this program");
+    unsetenv("GCTMASK_CUDA_MODULE");
+    EXPECT_STATUS(cuda_look(&facts, &err), STATUS_DEVICE, &err);
+    EXPECT_CONTAINS(err.message, "CUDA: gctmask-cuda.so is neither in ");
+    EXPECT_CONTAINS(err.message, "/tests/cuda/ nor installed");
+    EXPECT_INT(facts.num_devices, 0);
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"no_module", no_module},
@@ -71,5 +163,9 @@ int main(int argc, char **argv) {
                                           {"no_memory", no_memory},
                                           {"no_bf16", no_bf16},
                                           {"opens", opens},
+                                          {"two_devices", two_devices},
+                                          {"facts", facts},
+                                          {"facts_of_too_old", facts_of_too_old},
+                                          {"facts_without_module", facts_without_module},
                                           {0}});
 }

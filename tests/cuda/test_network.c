@@ -1,12 +1,16 @@
-// A whole small network on the emulated device beside the CPU: what it detects, and one training
+// A whole small network on the device beside the CPU: what it detects, and one training
 // step with all its gradients.
+#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/random.h"
 #include "detector/losses.h"
+#include "nn/sgd/sgd.h"
+#include "nn/squares/squares.h"
 #include "tests/detector/check_model.h"
+#include "tests/gpu.h"
 #include "tests/harness.h"
 
 enum { NUM_DEVICES = 2 };
@@ -19,9 +23,11 @@ static struct nn *open_device(int device) {
         .num_threads = 2,
         .memory_bytes = (int64_t)1 << 30,
         .direct_convolution = true,
-        .cuda_module = CUDA_MODULE,
+        .cuda_module = tested_cuda_module(CUDA_MODULE),
     };
-    EXPECT_OK(nn_create(&nn, &options, &err), &err);
+    enum status status = nn_create(&nn, &options, &err);
+    if (status != STATUS_OK) skip_without_device(&err);
+    EXPECT_OK(status, &err);
     REQUIRE(nn != NULL);
     return nn;
 }
@@ -170,6 +176,7 @@ static void expect_same_step(const char *norm, const char *attention) {
         }
         parameters_changed(&models[d].parameters);
         nn[d] = open_device(d);
+        EXPECT_OK(parameters_move(&models[d].parameters, nn[d], &err), &err);
         run_step(nn[d], &small[d], &models[d], &losses[d]);
     }
     EXPECT_NEAR(losses[1].objectness, losses[0].objectness, 1e-3 * losses[0].objectness);
@@ -194,6 +201,80 @@ static void trains_gn(void) {
     expect_same_step("gn", "none");
 }
 
+// ---- What a step asks of the host ----
+
+// How often something has happened so far; see tests/cuda/emulator/stream.h.
+static int64_t count_of(const char *name) {
+    int64_t (*emulator_count)(const char *) = NULL;
+    void *module = dlopen(tested_cuda_module(CUDA_MODULE), RTLD_NOW);
+    REQUIRE(module);
+    void *symbol = dlsym(module, "emulator_count");
+    if (!symbol) skip_case("only the emulator counts");
+    memcpy(&emulator_count, &symbol, sizeof symbol);
+    return emulator_count(name);
+}
+
+struct counts {
+    int64_t waits, uploads, downloads;
+};
+
+static struct counts counts_since(struct counts before) {
+    return (struct counts){count_of("waits") - before.waits, count_of("uploads") - before.uploads,
+                           count_of("downloads") - before.downloads};
+}
+
+// The proposals' counts, those of pairs and of detections, the masks. What is copied is the size of
+// the image, for two operations, and the counts.
+static void waits_of_detection(void) {
+    struct detection_list list;
+    struct small_model small;
+    struct error err;
+    build(&small, "frozen_bn", "gct");
+    struct nn *nn = open_device(1);
+    EXPECT_OK(parameters_move(&small.model.parameters, nn, &err), &err);
+    struct image image = noise_image(120, 90, 3, &small.arena);
+    struct counts before = counts_since((struct counts){0});
+    EXPECT_OK(detect_images(nn, &small.model, &image, 1, &small.arena, &list, &err), &err);
+    EXPECT(list.count > 5);
+    struct counts counts = counts_since(before);
+    EXPECT_INT(counts.waits, 4);
+    EXPECT_INT(counts.uploads, 1);
+    EXPECT_INT(counts.downloads, 3);
+    nn_destroy(nn);
+    small_model_destroy(&small);
+}
+
+// For the proposals, each object's mask, the losses, the gradients, their norm, the new values. No
+// copy of a parameter, gradient or velocity: only the solver's table of rates goes to the device,
+// and the proposals' counts and the norm come back.
+static void waits_of_training(void) {
+    struct small_model small;
+    struct mask_rcnn model;
+    struct losses losses;
+    struct error err;
+    float *velocity = NULL;
+    build(&small, "frozen_bn", "gct");
+    EXPECT_OK(mask_rcnn_build(&model, &small.config, &small.arena, true, &err), &err);
+    parameters_initialise(&model.parameters, 3);
+    struct nn *nn = open_device(1);
+    EXPECT_OK(parameters_move(&model.parameters, nn, &err), &err);
+    EXPECT_OK(parameters_allocate_state(&model.parameters, &velocity, &err), &err);
+    struct sgd_rate *rates = arena_alloc_zero(&small.arena, model.parameters.count, sizeof *rates);
+    REQUIRE(rates && velocity);
+    const struct sgd_rates all = {0.1f, 1, rates};
+    struct counts before = counts_since((struct counts){0});
+    run_step(nn, &small, &model, &losses);
+    EXPECT(squares_forward(nn, model.parameters.grad, model.parameters.num_trainable_floats) > 0);
+    sgd_forward(nn, &model.parameters, velocity, &(struct sgd){0.9f, false}, &all);
+    EXPECT_OK(nn_status(nn, &err), &err);
+    struct counts counts = counts_since(before);
+    EXPECT_INT(counts.waits, 5 + NUM_OBJECTS);
+    EXPECT_INT(counts.downloads, 2);
+    EXPECT_INT(counts.uploads, 1);
+    nn_destroy(nn);
+    small_model_destroy(&small);
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"detects_gct", detects_gct},
@@ -201,5 +282,7 @@ int main(int argc, char **argv) {
                                           {"detects_se", detects_se},
                                           {"trains_gct", trains_gct},
                                           {"trains_gn", trains_gn},
+                                          {"waits_of_detection", waits_of_detection},
+                                          {"waits_of_training", waits_of_training},
                                           {0}});
 }

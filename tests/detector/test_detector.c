@@ -283,7 +283,8 @@ static void self_tests(void) {
     for (const struct self_test *test = SELF_TESTS; test->name; test++, count++)
         for (int threads = 1; threads <= 2; threads++) {
             struct error err = {0};
-            EXPECT_OK(test->run(threads, &err), &err);
+            const struct nn_options options = {.num_threads = threads};
+            EXPECT_OK(test->run(&options, &err), &err);
         }
     EXPECT_INT(count, 3);
 }

@@ -108,11 +108,21 @@ static void names(void) {
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_FLOAT32], "float32");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16], "bfloat16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16_ALIAS], "bf16");
-    EXPECT(!NN_PRECISION_NAMES[NN_BF16_ALIAS + 1]);
+    EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32], "tf32");
+    EXPECT(!NN_PRECISION_NAMES[NN_TF32 + 1]);
     EXPECT(nn_precision_named("bf16", &found) && found == NN_BF16);
     EXPECT(nn_precision_named("float32", &found) && found == NN_FLOAT32);
     EXPECT(nn_precision_named("bfloat16", &found) && found == NN_BF16);
-    EXPECT(!nn_precision_named("float16", &found) && found == NN_BF16);
+    EXPECT(nn_precision_named("tf32", &found) && found == NN_TF32);
+    EXPECT(!nn_precision_named("float16", &found) && found == NN_TF32);
+}
+
+static void no_tf32(void) {
+    struct nn *nn = NULL;
+    struct error err;
+    const struct nn_options options = {.precision = NN_TF32};
+    EXPECT_STATUS(nn_create(&nn, &options, &err), STATUS_UNSUPPORTED, &err);
+    EXPECT_TEXT(err.message, "precision tf32: only the device cuda computes in it; use float32");
 }
 
 static void contexts(void) {
@@ -140,6 +150,7 @@ int main(int argc, char **argv) {
                          {"rows", rows},
                          {"scratch", scratch},
                          {"names", names},
+                         {"no_tf32", no_tf32},
                          {"contexts", contexts},
                          {0},
                      });

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "tests/nn/check_op.h"
 
-enum { MAX_COUNT = 2000 };
+enum { MAX_COUNT = 20000 };
 
 struct problem {
     int64_t count;
@@ -89,7 +89,9 @@ static void boxes(void) {
     check_boxes(200, 0, 200, 0.3f);
     check_boxes(1000, 0, 60, 0.5f);
     check_boxes(1000, 5, 100, 0.7f);
+    check_boxes(2000, 80, 300, 0.1f);
     check_boxes(MAX_COUNT, 80, 300, 0.1f);
+    check_boxes(MAX_COUNT, 0, 300, 0.3f);
     check_boxes(500, 3, 300, 0); // everything that touches
     check_boxes(500, 3, 300, 1); // nothing
 }
@@ -131,7 +133,7 @@ static void degenerate(void) {
 
 static void any_threads(void) {
     static int32_t first[MAX_COUNT];
-    random_boxes(MAX_COUNT, 7, 150, 0.5f);
+    random_boxes(2000, 7, 150, 0.5f);
     for (int threads = 1; threads <= 4; threads++) {
         struct nn *nn = fresh_nn();
         nn->num_threads = threads;

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "tests/nn/check_op.h"
 
-enum { MAX_ROIS = 64 };
+enum { MAX_ROIS = 300 };
 
 // RoIs on a pyramid, and the features in double.
 struct problem {
@@ -161,6 +161,7 @@ static void forward(void) {
         check_forward(16, 2, 0, aligned); // up to 23 samples a bin
         check_forward(4, 14, 0, aligned);
         check_forward(2, 3, 40, aligned); // more samples than positions
+        check_forward(150, 3, 2, aligned);
     }
 }
 
@@ -321,6 +322,21 @@ static void backward(void) {
     check_backward(1, 7, 2, true);
     check_backward(5, 3, 0, false);
     check_backward(2, 2, 0, true);
+    check_backward(70, 3, 2, true);
+}
+
+// More RoIs on a level than a block of threads asks at once.
+static void many(void) {
+    struct problem p;
+    begin(&p, 3, 1, true);
+    add_level(&p, 1, 19, 21, 2, 0.25f, true);
+    add_level(&p, 1, 2, 3, 2, 0.125f, true);
+    for (int i = 0; i < 10; i++)
+        add_roi(&p, 0, 1, 1, 2, 20, 14);
+    p.pyramid.num_levels = 1;
+    add_random_rois(&p, 290, 5);
+    p.pyramid.num_levels = 2;
+    expect_level_gradients(&p, run(&p));
 }
 
 // With corners exchanged, aligned bins run backwards.
@@ -389,6 +405,7 @@ int main(int argc, char **argv) {
                          {"outside", outside},
                          {"empty", empty},
                          {"backward", backward},
+                         {"many", many},
                          {"inverted", inverted},
                          {"sums", sums},
                          {"plans", plans},

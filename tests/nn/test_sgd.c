@@ -3,6 +3,7 @@
 #include "tests/nn/check_op.h"
 
 enum { NUM_PARAMETERS = 5, NUM_STEPS = 4 };
+static const float FACTOR = 0.75f; // of gradients
 
 static const int64_t SIZES[NUM_PARAMETERS] = {1, 3000, 17, 200, 33};
 static const struct sgd_rate RATES[NUM_PARAMETERS] = {
@@ -25,12 +26,20 @@ static double expected_of(const struct parameter *p, int64_t i, const struct sgd
                           const struct sgd_rate *rate, double value) {
     double v = 0;
     for (int step = 0; step < NUM_STEPS; step++) {
-        double d = (double)p->grad[i] * (step + 1) + (double)rate->weight_decay * value;
+        double d = (double)(FACTOR * p->grad[i]) * (step + 1) + (double)rate->weight_decay * value;
         v = (double)settings->momentum * v + d;
         double by = settings->nesterov ? d + (double)settings->momentum * v : v;
         value -= 0.05 * (step + 1) * (double)rate->factor * by;
     }
     return value;
+}
+
+static void expect_no_gradients(const struct parameters *parameters) {
+    for (int64_t i = 0; i < parameters->count; i++) {
+        const struct parameter *p = parameters->items[i];
+        for (int64_t j = 0; p->grad && j < p->count; j++)
+            EXPECT(p->grad[j] == 0);
+    }
 }
 
 static void check_steps(struct sgd settings, int threads) {
@@ -49,8 +58,9 @@ static void check_steps(struct sgd settings, int threads) {
             parameters->grad[i] = grads[i] * (float)(step + 1);
         uint64_t version = parameters->version;
         sgd_forward(nn, parameters, velocity, &settings,
-                    &(struct sgd_rates){0.05f * (float)(step + 1), RATES});
+                    &(struct sgd_rates){0.05f * (float)(step + 1), FACTOR, RATES});
         EXPECT(parameters->version != version);
+        expect_no_gradients(parameters);
     }
     memcpy(parameters->grad, grads, (size_t)parameters->num_trainable_floats * sizeof *grads);
     for (int k = 0; k < NUM_PARAMETERS; k++) {
@@ -85,7 +95,7 @@ static void like_torch(void) {
         memcpy(p->data, (float[]){1, -2, 0.5f}, 3 * sizeof(float));
         float velocity[16] = {0};
         struct sgd settings = {0.9f, nesterov};
-        struct sgd_rates rates = {0.1f, &(struct sgd_rate){1, 0.01f}};
+        struct sgd_rates rates = {0.1f, 1, &(struct sgd_rate){1, 0.01f}};
         for (int k = 1; k <= 3; k++) {
             p->grad[0] = 0.5f * (float)k;
             p->grad[1] = -0.25f * (float)k;
@@ -105,7 +115,7 @@ static void failed(void) {
     fill(parameters->grad, parameters->num_trainable_floats, 2, -1, 1);
     nn_fail(nn, STATUS_MEMORY, "full");
     sgd_forward(nn, parameters, velocity, &(struct sgd){0.9f, false},
-                &(struct sgd_rates){1, RATES});
+                &(struct sgd_rates){1, 1, RATES});
     expect_close(parameters->data, start, parameters->num_floats, 0, "data");
 }
 

@@ -193,7 +193,7 @@ static void seed(struct conv_problem *p, struct conv_use *use, uint64_t number) 
     seed_gradient(p->nn, use->y, seeds->data);
 }
 
-static void expect_ok(const struct nn *nn) {
+static void expect_ok(struct nn *nn) {
     struct error err;
     EXPECT_OK(nn_status(nn, &err), &err);
 }

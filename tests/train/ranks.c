@@ -189,6 +189,8 @@ static enum status barriers(struct communicator *communicator, struct error *err
 }
 
 static enum status operations(struct communicator *communicator, struct error *err) {
+    // All of them are on this machine.
+    EXPECT(communicator_local_rank(communicator) == communicator_rank(communicator));
     TRY(sums(communicator, err));
     TRY(many(communicator, err));
     TRY(doubles(communicator, err));

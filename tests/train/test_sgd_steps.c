@@ -326,7 +326,7 @@ static void train_step(struct run *run, int64_t step) {
     nn_backward(run->nn);
     EXPECT_OK(nn_status(run->nn, &err), &err);
     compare_losses(run, step, &losses);
-    double norm = solver_gradient_norm(&run->solver);
+    double norm = solver_gradient_norm(run->nn, &run->solver);
     widen(run, GRADIENT_NORMS, &expected->gradient_norm);
     compare(run, GRADIENT_NORMS, "gradient norm", step, norm, &expected->gradient_norm);
     double rate = schedule_learning_rate(&run->model.config, step);

@@ -62,7 +62,7 @@ static double *step(uint64_t stream) {
     fill(stream, parameters->grad, parameters->num_trainable_floats);
     double *grads = double_copy(parameters->grad, parameters->num_trainable_floats);
     nn_begin(nn, NN_TRAINING);
-    solver_step(nn, &solver, RATE, solver_gradient_norm(&solver));
+    solver_step(nn, &solver, RATE, solver_gradient_norm(nn, &solver));
     EXPECT_OK(nn_status(nn, &err), &err);
     return grads;
 }
@@ -172,8 +172,11 @@ static void clears_gradients(void) {
     start((const char *const[]){NULL});
     uint64_t version = parameters->version;
     free(step(1));
-    for (int64_t i = 0; i < parameters->num_trainable_floats; i++)
-        REQUIRE(parameters->grad[i] == 0);
+    for (int64_t i = 0; i < parameters->count; i++) {
+        const struct parameter *p = parameters->items[i];
+        for (int64_t j = 0; p->grad && j < p->count; j++)
+            REQUIRE(p->grad[j] == 0);
+    }
     EXPECT(parameters->version != version);
     finish();
 }
@@ -184,21 +187,21 @@ static void norm(void) {
     start((const char *const[]){NULL});
     int64_t count = parameters->num_trainable_floats;
     REQUIRE(count > 100000); // the sum runs in blocks
-    EXPECT_NEAR(solver_gradient_norm(&solver), 0, 0);
+    EXPECT_NEAR(solver_gradient_norm(nn, &solver), 0, 0);
     fill(1, parameters->grad, count);
     double *grads = double_copy(parameters->grad, count);
     double expected = norm_of(grads, count);
-    EXPECT_NEAR(solver_gradient_norm(&solver), expected, 1e-12 * expected);
+    EXPECT_NEAR(solver_gradient_norm(nn, &solver), expected, 1e-12 * expected);
     free(grads);
 
     // No overflow and no loss of small ones.
     for (int64_t i = 0; i < count; i++)
         parameters->grad[i] = i % 2 ? FLT_MAX : -FLT_MAX;
     expected = (double)FLT_MAX * sqrt((double)count);
-    EXPECT_NEAR(solver_gradient_norm(&solver), expected, 1e-12 * expected);
+    EXPECT_NEAR(solver_gradient_norm(nn, &solver), expected, 1e-12 * expected);
     memset(parameters->grad, 0, (size_t)count * sizeof(float));
     parameters->grad[count - 1] = 1e-30F;
-    EXPECT_NEAR(solver_gradient_norm(&solver), (double)1e-30F, 1e-42);
+    EXPECT_NEAR(solver_gradient_norm(nn, &solver), (double)1e-30F, 1e-42);
     finish();
 }
 
@@ -208,7 +211,7 @@ static void check_clipping(double share, bool clips) {
     start((const char *const[]){NULL});
     int64_t count = parameters->num_trainable_floats;
     fill(1, parameters->grad, count);
-    double total = solver_gradient_norm(&solver);
+    double total = solver_gradient_norm(nn, &solver);
     finish();
     snprintf(setting, sizeof setting, "%.17g", total * share);
     start((const char *const[]){"solver.clip_norm", setting, "solver.momentum", "0",
@@ -277,7 +280,7 @@ static void not_finite(void) {
         // Those behind it are wrong already.
         p->grad[num_trained % 2 ? p->count - 1 : 0] = WRONG[num_trained % 3];
         EXPECT(solver_first_not_finite(&solver) == p);
-        EXPECT(!isfinite(solver_gradient_norm(&solver)));
+        EXPECT(!isfinite(solver_gradient_norm(nn, &solver)));
         num_trained++;
     }
     EXPECT(num_trained > 20);

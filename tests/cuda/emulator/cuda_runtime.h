@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <type_traits>
 
 // ---- Words of the language ----
@@ -65,8 +66,12 @@ extern emulated_thread *emulated;
 #define gridDim   (emulated->grid_size)
 constexpr int warpSize = 32;
 
-void emulator_launch(const char *kernel, dim3 grid, dim3 block, size_t shared_bytes,
-                     void (*body)(void *), void *context);
+typedef struct emulated_stream *cudaStream_t;
+
+// body is what one thread does.
+void emulator_launch(cudaStream_t stream, const char *kernel, dim3 grid, dim3 block,
+                     size_t shared_bytes, const std::function<void()> &body);
+uint32_t emulator_running_launch(); // a number, from 1
 void emulator_check_pointer(const char *kernel, int argument, const void *pointer);
 void emulator_barrier(int line);
 // Gives value to the lanes of mask, and result that of lane source.
@@ -81,19 +86,15 @@ void emulator_check_argument(const char *kernel, int argument, const Type &value
 }
 
 template <class Kernel, class... Arguments>
-void emulator_run(const char *name, Kernel kernel, dim3 grid, dim3 block, size_t shared_bytes,
-                  Arguments... arguments) {
+void emulator_run(cudaStream_t stream, const char *name, Kernel kernel, dim3 grid, dim3 block,
+                  size_t shared_bytes, Arguments... arguments) {
     int argument = 0;
     (emulator_check_argument(name, argument++, arguments), ...);
-    auto body = [&] { kernel(arguments...); };
-    emulator_launch(
-        name, grid, block, shared_bytes,
-        [](void *context) { (*static_cast<decltype(body) *>(context))(); }, &body);
+    emulator_launch(stream, name, grid, block, shared_bytes, [=] { kernel(arguments...); });
 }
 
 #define GPU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                 \
-    ((void)(stream),                                                                               \
-     emulator_run(#kernel, kernel, dim3(grid), dim3(block), shared_bytes, __VA_ARGS__))
+    emulator_run(stream, #kernel, kernel, dim3(grid), dim3(block), shared_bytes, __VA_ARGS__)
 #define GPU_DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(emulator_dynamic_shared())
 
 inline void __syncthreads(int line = __builtin_LINE()) {
@@ -195,19 +196,23 @@ struct cudaDeviceProp {
     size_t totalGlobalMem;
 };
 enum cudaDeviceAttr { cudaDevAttrConcurrentManagedAccess = 89 };
-typedef struct emulated_stream *cudaStream_t;
 constexpr unsigned cudaMemAttachGlobal = 1;
 constexpr unsigned cudaStreamNonBlocking = 1;
 
 const char *cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
+cudaError_t cudaRuntimeGetVersion(int *version);
+cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total);
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaMalloc(void **pointer, size_t bytes);
 cudaError_t cudaMallocManaged(void **pointer, size_t bytes, unsigned flags = cudaMemAttachGlobal);
 cudaError_t cudaFree(void *pointer);
+cudaError_t cudaMallocHost(void **pointer, size_t bytes);
+cudaError_t cudaFreeHost(void *pointer);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream);

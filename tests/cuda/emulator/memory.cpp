@@ -4,8 +4,10 @@
 #include <map>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 #include "cuda_runtime.h"
+#include "stream.h"
 
 namespace {
 
@@ -19,6 +21,7 @@ struct allocation {
     char *pages;
     size_t page_bytes; // without the guards, one on either side
     bool managed;
+    bool pinned; // the program's own, which the device reaches
 };
 
 // By the last byte, so that lower_bound finds who holds an address. Lives until the program ends.
@@ -27,9 +30,15 @@ std::map<const char *, allocation> &allocations() {
     return *all;
 }
 
+thread_local int device_of_thread;
 int open_depth;
+bool device_is_busy;
 
-cudaError_t allocate(void **pointer, size_t bytes, bool managed) {
+void protect(const allocation &a, bool open) {
+    mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+}
+
+cudaError_t allocate(void **pointer, size_t bytes, bool managed, bool pinned) {
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     *pointer = nullptr;
     if (bytes == 0) return cudaSuccess;
@@ -43,8 +52,9 @@ cudaError_t allocate(void **pointer, size_t bytes, bool managed) {
     char *begin = first + (page_bytes - bytes) / ALIGNMENT * ALIGNMENT;
     if (bytes <= POISONED_BYTES) memset(first, 0xFF, page_bytes); // NaN: nobody may rely on zeros
     mprotect(first + page_bytes, page, PROT_NONE);
-    if (!managed && !open_depth) mprotect(first, page_bytes, PROT_NONE);
-    allocations()[begin + bytes - 1] = {begin, bytes, first, page_bytes, managed};
+    const allocation made = {begin, bytes, first, page_bytes, managed, pinned};
+    if (!open_depth && !pinned && (!managed || device_is_busy)) protect(made, false);
+    allocations()[begin + bytes - 1] = made;
     *pointer = begin;
     return cudaSuccess;
 }
@@ -61,13 +71,31 @@ bool emulator_is_device_memory(const void *pointer) {
     return find(pointer) != nullptr;
 }
 
+bool emulator_is_managed_memory(const void *pointer) {
+    const allocation *a = find(pointer);
+    return a && a->managed;
+}
+
+bool emulator_find_managed_memory(const void *pointer, const char **begin, size_t *bytes) {
+    const allocation *a = find(pointer);
+    if (!a || !a->managed) return false;
+    *begin = a->begin;
+    *bytes = a->bytes;
+    return true;
+}
+
 void emulator_open_device_memory(bool open) {
     open_depth += open ? 1 : -1;
     if (open_depth > 1 || (open_depth == 1 && !open)) return;
-    for (const auto &item : allocations()) {
-        const allocation &a = item.second;
-        if (!a.managed) mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
-    }
+    for (const auto &item : allocations())
+        if (!item.second.managed && !item.second.pinned) protect(item.second, open);
+}
+
+void emulator_close_managed_memory(bool close) {
+    if (device_is_busy == close) return;
+    device_is_busy = close;
+    for (const auto &item : allocations())
+        if (item.second.managed) protect(item.second, !close);
 }
 
 const char *cudaGetErrorString(cudaError_t error) {
@@ -90,6 +118,16 @@ cudaError_t cudaGetLastError() {
     return cudaSuccess;
 }
 
+cudaError_t cudaRuntimeGetVersion(int *version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+    *version = 13010;
+    return cudaSuccess;
+}
+
 // CUDA_EMULATOR_DEVICES and _CAPABILITY make a machine without devices, or with an old one.
 cudaError_t cudaGetDeviceCount(int *count) {
     const char *wanted = getenv("CUDA_EMULATOR_DEVICES");
@@ -107,6 +145,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int) {
     return cudaSuccess;
 }
 
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
+    *available = *total = DEVICE_BYTES;
+    return cudaSuccess;
+}
+
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
     *value = 1;
     return cudaSuccess;
@@ -115,21 +158,36 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
 cudaError_t cudaSetDevice(int device) {
     int count = 0;
     cudaGetDeviceCount(&count);
-    return device >= 0 && device < count ? cudaSuccess : cudaErrorInvalidDevice;
+    if (device < 0 || device >= count) return cudaErrorInvalidDevice;
+    device_of_thread = device;
+    return cudaSuccess;
+}
+
+int emulator_device() {
+    return device_of_thread;
 }
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
-    return allocate(pointer, bytes, false);
+    return allocate(pointer, bytes, false, false);
 }
 
 cudaError_t cudaMallocManaged(void **pointer, size_t bytes, unsigned) {
-    return allocate(pointer, bytes, true);
+    return allocate(pointer, bytes, true, false);
+}
+
+cudaError_t cudaMallocHost(void **pointer, size_t bytes) {
+    return allocate(pointer, bytes, false, true);
+}
+
+cudaError_t cudaFreeHost(void *pointer) {
+    return cudaFree(pointer);
 }
 
 cudaError_t cudaFree(void *pointer) {
     if (!pointer) return cudaSuccess;
     const allocation *a = find(pointer);
     if (!a || a->begin != pointer) return cudaErrorInvalidValue;
+    emulator_finish_all();
     allocation copy = *a;
     allocations().erase(copy.begin + copy.bytes - 1);
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -141,6 +199,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const vo
     const allocation *a = find(pointer);
     attributes->type = !a           ? cudaMemoryTypeUnregistered
                        : a->managed ? cudaMemoryTypeManaged
+                       : a->pinned  ? cudaMemoryTypeHost
                                     : cudaMemoryTypeDevice;
     return cudaSuccess;
 }
@@ -150,40 +209,42 @@ static bool lies(const void *pointer, size_t bytes, bool on_device) {
     const allocation *a = find(pointer);
     if (!a) return !on_device;
     const char *end = static_cast<const char *>(pointer) + bytes;
-    return (on_device || a->managed) && end <= a->begin + a->bytes;
+    return (a->pinned ? !on_device : on_device || a->managed) && end <= a->begin + a->bytes;
 }
 
+// As copies of pageable memory are on a device: what comes from there is taken at once, and who
+// brings something there waits.
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
+                            cudaStream_t stream) {
     if (kind == cudaMemcpyHostToDevice && (!lies(to, bytes, true) || !lies(from, bytes, false)))
         return cudaErrorInvalidValue;
     if (kind == cudaMemcpyDeviceToHost && (!lies(to, bytes, false) || !lies(from, bytes, true)))
         return cudaErrorInvalidValue;
     if (kind == cudaMemcpyDeviceToDevice && (!lies(to, bytes, true) || !lies(from, bytes, true)))
         return cudaErrorInvalidValue;
-    emulator_open_device_memory(true);
-    memcpy(to, from, bytes);
-    emulator_open_device_memory(false);
+    std::vector<char> taken;
+    bool is_upload = !emulator_is_device_memory(from);
+    bool is_download = !emulator_is_device_memory(to);
+    if (is_upload) taken.assign((const char *)from, (const char *)from + bytes);
+    emulator_enqueue(stream, [=, taken = std::move(taken)] {
+        emulator_open_device_memory(true);
+        memcpy(to, is_upload ? taken.data() : from, bytes);
+        emulator_open_device_memory(false);
+    });
+    emulator_counted.uploads += is_upload;
+    emulator_counted.downloads += is_download;
+    if (!is_upload && !is_download) emulator_counted.bytes += 2 * static_cast<int64_t>(bytes);
+    if (is_download) emulator_finish(stream);
     return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
     if (!lies(to, bytes, true)) return cudaErrorInvalidValue;
-    emulator_open_device_memory(true);
-    memset(to, value, bytes);
-    emulator_open_device_memory(false);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
-    *stream = nullptr;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t) {
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    emulator_counted.bytes += static_cast<int64_t>(bytes);
+    emulator_enqueue(stream, [=] {
+        emulator_open_device_memory(true);
+        memset(to, value, bytes);
+        emulator_open_device_memory(false);
+    });
     return cudaSuccess;
 }

@@ -13,6 +13,7 @@
 #include "cuda_runtime.h"
 #include "fiber.h"
 #include "memory.h"
+#include "stream.h"
 
 emulated_thread *emulated;
 
@@ -55,8 +56,7 @@ struct warp {
 struct launch {
     const char *kernel;
     dim3 grid, block;
-    void (*body)(void *);
-    void *context;
+    const std::function<void()> *body;
 };
 
 struct block {
@@ -210,7 +210,7 @@ void run_threads() {
             t.now = state::ready;
             now.running = index;
             emulated = &t.seen;
-            now.what.body(now.what.context);
+            (*now.what.body)();
             end_thread(index);
         }
         free_fibers.push_back(self);
@@ -285,7 +285,10 @@ void on_fault(int, siginfo_t *info, void *) {
                  emulated->index.x, emulated->index.y, emulated->index.z, info->si_addr);
     else
         snprintf(text, sizeof text, "emulator: host code touches %s at %p\n",
-                 emulator_is_device_memory(info->si_addr) ? "device memory" : "no memory",
+                 emulator_is_managed_memory(info->si_addr)
+                     ? "managed memory without waiting for the device"
+                 : emulator_is_device_memory(info->si_addr) ? "device memory"
+                                                            : "no memory",
                  info->si_addr);
     write_text(text);
     _exit(139);
@@ -304,20 +307,17 @@ void catch_faults() {
     sigaction(SIGBUS, &action, nullptr);
 }
 
-} // namespace
+uint32_t num_run;
 
-void emulator_launch(const char *kernel, dim3 grid, dim3 block_size, size_t shared_bytes,
-                     void (*body)(void *), void *context) {
-    now.what = {kernel, grid, block_size, body, context};
+void run(const launch &what, size_t shared_bytes) {
+    now.what = what;
+    num_run++;
     check_configuration(shared_bytes);
-    if (!program) {
-        program = fiber_of_program();
-        catch_faults();
-    }
     void *shared = nullptr;
     if (shared_bytes) cudaMalloc(&shared, shared_bytes);
     emulator_open_device_memory(true);
     std::vector<unsigned> order;
+    const dim3 &grid = what.grid;
     size_t count = static_cast<size_t>(grid.x) * grid.y * grid.z;
     set_order(order, count);
     for (unsigned i : order) {
@@ -327,6 +327,22 @@ void emulator_launch(const char *kernel, dim3 grid, dim3 block_size, size_t shar
     emulated = nullptr;
     emulator_open_device_memory(false);
     if (shared) cudaFree(shared);
+}
+
+} // namespace
+
+uint32_t emulator_running_launch() {
+    return num_run;
+}
+
+void emulator_launch(cudaStream_t stream, const char *kernel, dim3 grid, dim3 block_size,
+                     size_t shared_bytes, const std::function<void()> &body) {
+    if (!program) {
+        program = fiber_of_program();
+        catch_faults();
+    }
+    emulator_counted.launches++;
+    emulator_enqueue(stream, [=] { run({kernel, grid, block_size, &body}, shared_bytes); });
 }
 
 void emulator_check_pointer(const char *kernel, int argument, const void *pointer) {

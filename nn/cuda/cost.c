@@ -1,0 +1,183 @@
+#include "nn/cuda/cost.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "nn/cuda/cost_launch.h"
+#include "nn/cuda/tile_sizes.h"
+#include "nn/loss.h"
+
+// NVIDIA's data sheets of the A100 80 GB and the H100, both SXM; rates without sparsity. Products
+// in TF32 multiply numbers of eleven significant bits.
+const struct cost_processor COST_PROCESSORS[COST_NUM_PROCESSORS] = {
+    {"A100 float32", 0.8 * 2.039e12, 19.5e12, 19.5e12},
+    {"A100 TF32", 0.8 * 2.039e12, 156e12, 19.5e12},
+    {"H100 float32", 0.8 * 3.35e12, 67e12, 67e12},
+    {"H100 TF32", 0.8 * 3.35e12, 494.7e12, 67e12},
+};
+
+static const double VALUE_BYTES = 4;
+
+// ---- Calls ----
+
+typedef void cost_function(struct cost_sheet *sheet, const struct call *call);
+
+static const struct {
+    cost_function *forward, *backward;
+} COUNTS[NUM_OPS] = {
+#define OP(name)      [OP_##name] = {cost_##name##_forward, cost_##name##_backward},
+#define FORWARD(name) [OP_##name] = {cost_##name##_forward, NULL},
+#include "nn/ops.def"
+#undef OP
+#undef FORWARD
+};
+
+void cost_forward(void *context, const struct call *call) {
+    struct cost_sheet *sheet = context;
+    sheet->op = call->op;
+    sheet->backward = false;
+    COUNTS[call->op].forward(sheet, call);
+}
+
+void cost_backward(void *context, const struct call *call) {
+    struct cost_sheet *sheet = context;
+    sheet->op = call->op;
+    sheet->backward = true;
+    COUNTS[call->op].backward(sheet, call);
+}
+
+void cost_begin_step(struct cost_sheet *sheet) {
+    sheet->num_measured = 0;
+}
+
+// ---- Rows ----
+
+static void add(struct cost_row *to, const struct cost_row *row) {
+    to->launches += row->launches;
+    to->bytes += row->bytes;
+    to->operations += row->operations;
+    for (int i = 0; i < COST_NUM_PROCESSORS; i++)
+        to->seconds[i] += row->seconds[i];
+}
+
+struct cost_row cost_sum(const struct cost_sheet *sheet, enum op op, bool only_gates) {
+    struct cost_row sum = {.op = op, .for_gates = only_gates};
+    for (int i = 0; i < sheet->num_rows; i++) {
+        const struct cost_row *row = &sheet->rows[i];
+        if ((op == NUM_OPS || row->op == op) && (row->for_gates || !only_gates)) add(&sum, row);
+    }
+    return sum;
+}
+
+static struct cost_row *row_of(struct cost_sheet *sheet, const struct cost_row *launch) {
+    for (int i = 0; i < sheet->num_rows; i++) {
+        struct cost_row *row = &sheet->rows[i];
+        if (row->op == launch->op && row->backward == launch->backward &&
+            row->for_gates == launch->for_gates && strcmp(row->kernel, launch->kernel) == 0)
+            return row;
+    }
+    CHECK(sheet->num_rows < COST_MAX_ROWS);
+    struct cost_row *row = &sheet->rows[sheet->num_rows++];
+    *row = (struct cost_row){.op = launch->op,
+                             .backward = launch->backward,
+                             .kernel = launch->kernel,
+                             .for_gates = launch->for_gates};
+    return row;
+}
+
+static void add_launch(struct cost_sheet *sheet, const char *kernel, bool for_gates, bool product,
+                       double values, double operations) {
+    struct cost_row launch = {
+        .op = sheet->op,
+        .backward = sheet->backward,
+        .kernel = kernel,
+        .for_gates = for_gates,
+        .launches = 1,
+        .bytes = values * VALUE_BYTES,
+        .operations = operations,
+    };
+    for (int i = 0; i < COST_NUM_PROCESSORS; i++) {
+        const struct cost_processor *p = &COST_PROCESSORS[i];
+        double rate = product ? p->products_per_second : p->others_per_second;
+        launch.seconds[i] = fmax(launch.bytes / p->bytes_per_second, operations / rate);
+    }
+    add(row_of(sheet, &launch), &launch);
+}
+
+void cost_pass(struct cost_sheet *sheet, const char *kernel, double values, double operations) {
+    add_launch(sheet, kernel, false, false, values, operations);
+}
+
+void cost_gate_pass(struct cost_sheet *sheet, const char *kernel, double values,
+                    double operations) {
+    add_launch(sheet, kernel, true, false, values, operations);
+}
+
+void cost_product(struct cost_sheet *sheet, const char *kernel, double values, double operations) {
+    add_launch(sheet, kernel, false, true, values, operations);
+}
+
+double cost_adds(const struct tensor *input) {
+    return input->grad ? 1 : 0;
+}
+
+bool cost_first_measure(struct cost_sheet *sheet, const struct tensor *x) {
+    for (int i = 0; i < sheet->num_measured; i++)
+        if (sheet->measured[i] == x) return false;
+    CHECK(sheet->num_measured < COST_MAX_MEASURED);
+    sheet->measured[sheet->num_measured++] = x;
+    return true;
+}
+
+// ---- What several operations launch ----
+
+static void columns(struct cost_sheet *sheet, const char *kernel, bool for_gates, bool adds,
+                    const struct cost_columns *k) {
+    double results = (double)(k->n * k->c);
+    double read = (double)(k->arrays * k->rows) * results;
+    int64_t pieces = tile_pieces(k->rows, k->c, TILE_ROWS_EACH_OF_SUM);
+    double parts = (double)pieces * results;
+    if (results == 0) return;
+    add_launch(sheet, kernel, for_gates, false, read + parts, 2 * read);
+    if (pieces == 1 && !adds) return;
+    add_launch(sheet, kernel, for_gates, false, parts + (adds ? 2 : 1) * results, parts);
+}
+
+void cost_columns_reduce(struct cost_sheet *sheet, const char *kernel,
+                         const struct cost_columns *k) {
+    columns(sheet, kernel, false, false, k);
+}
+
+void cost_gate_columns_reduce(struct cost_sheet *sheet, const char *kernel,
+                              const struct cost_columns *k) {
+    columns(sheet, kernel, true, false, k);
+}
+
+void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm, int64_t c) {
+    if (norm) cost_pass(sheet, "norm's factors", 6 * (double)c, 5 * (double)c);
+}
+
+void cost_relu_gradient(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
+    double count = (double)tensor_count(out);
+    if (relu && count > 0) cost_pass(sheet, "ReLU's gradient", 2 * count, 0);
+}
+
+void cost_residual_gradient(struct cost_sheet *sheet, const struct tensor *residual) {
+    if (!residual || !residual->wants_grad || !residual->grad) return;
+    double count = (double)tensor_count(residual);
+    cost_pass(sheet, "residual's gradient", 3 * count, count);
+}
+
+void cost_bias_gradient(struct cost_sheet *sheet, int64_t rows, int64_t c,
+                        const struct parameter *parameter) {
+    const struct cost_columns k = {1, 1, rows, c};
+    if (parameter && parameter->grad) columns(sheet, "bias' gradient", false, true, &k);
+}
+
+void cost_loss(struct cost_sheet *sheet, double values, double operations) {
+    enum { DOUBLE_VALUES = 2 };
+    const double parts = DOUBLE_VALUES * LOSS_PARTS;
+    cost_pass(sheet, "sum", values + parts, operations);
+    cost_pass(sheet, "parts of the sum", parts + 1, LOSS_PARTS);
+}

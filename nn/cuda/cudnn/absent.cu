@@ -1,0 +1,37 @@
+// A module that was built without cuDNN.
+#include "nn/cuda/cudnn/products.h"
+
+enum status cudnn_describe(char *text, size_t bytes, struct error *err) {
+    (void)err;
+    if (bytes > 0) text[0] = 0;
+    return STATUS_OK;
+}
+
+enum status cudnn_plans_open(struct plans **plans, int device, cudaStream_t stream,
+                             struct error *err) {
+    (void)device, (void)stream, (void)err;
+    *plans = NULL;
+    return STATUS_OK;
+}
+
+void cudnn_plans_close(struct plans *plans) {
+    (void)plans;
+}
+
+bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
+                   const float *weights, const struct dnn_epilogue *epilogue, float *y) {
+    (void)nn, (void)shape, (void)x, (void)weights, (void)epilogue, (void)y;
+    return false;
+}
+
+bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
+                         const float *weights, float *dx) {
+    (void)nn, (void)shape, (void)dy, (void)weights, (void)dx;
+    return false;
+}
+
+bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
+                            const float *dy, float *dweights) {
+    (void)nn, (void)shape, (void)x, (void)dy, (void)dweights;
+    return false;
+}

@@ -1,0 +1,93 @@
+// How cuDNN computes products: for each one a plan, made when it is first asked for and kept.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "nn/cuda/dnn_shape.h"
+
+enum product_kind {
+    PRODUCT_FORWARD,
+    PRODUCT_BACKWARD_DATA,
+    PRODUCT_BACKWARD_WEIGHTS,
+};
+
+// What follows a product before it is written.
+enum product_epilogue {
+    EPILOGUE_BIAS = 1,     // + bias[out]
+    EPILOGUE_RESIDUAL = 2, // + residual, which has the result's shape
+    EPILOGUE_RELU = 4,
+};
+
+// cuDNN's fused kernels take a bias before anything else that follows, so then there is always one.
+static inline int32_t product_epilogue(bool bias, bool residual, bool relu) {
+    if (!bias && !residual && !relu) return 0;
+    return EPILOGUE_BIAS + (residual ? EPILOGUE_RESIDUAL : 0) + (relu ? EPILOGUE_RELU : 0);
+}
+
+// How it may be computed.
+enum product_rule {
+    PRODUCT_TF32 = 1,   // factors may be rounded to 10 bits (tensor cores)
+    PRODUCT_DIRECT = 2, // no Winograd or Fourier transforms, which round differently
+};
+
+enum { PRODUCT_MAX_ALIGNMENT = 16 };
+
+// Compared byte by byte, so it has no padding, and shape.at_once is 0.
+struct product {
+    struct dnn_shape shape;
+    int32_t kind;
+    int32_t epilogue;  // of product_epilogue, added up
+    int32_t alignment; // of all addresses, a power of two up to PRODUCT_MAX_ALIGNMENT
+    int32_t rules;     // of product_rule, added up
+};
+
+// What messages call it.
+void product_name(const struct product *product, char *text, size_t bytes);
+
+// Addresses on the device. Each product writes the one that it does not read.
+struct product_data {
+    void *x, *weights, *y;
+    const void *bias, *residual;
+};
+
+struct plans_options {
+    int device;              // its number; it is the current one
+    const char *device_json; // instead, properties of a device that is not here: plans cannot run
+    void *stream;            // a cudaStream_t
+};
+
+struct plans;
+struct plan;
+
+MUST_CHECK enum status plans_open(struct plans **plans, const struct plans_options *options,
+                                  struct error *err);
+void plans_close(struct plans *plans); // NULL is fine
+
+// cuDNN's version, as major * 10000 + minor * 100 + patch; fails where it cannot be opened.
+MUST_CHECK enum status plans_library_version(int64_t *version, struct error *err);
+int64_t plans_version(const struct plans *plans);
+
+// The device's properties as JSON, which plans_open takes on a machine without it; to be freed.
+// NULL if cuDNN does not tell.
+char *plans_device_json(const struct plans *plans);
+
+// The plan of a product; STATUS_UNSUPPORTED if cuDNN has none, which is remembered, too.
+MUST_CHECK enum status plans_find(struct plans *plans, const struct product *product,
+                                  struct plan **plan, struct error *err);
+
+// Memory on the device that it needs while it runs, aligned to 16 bytes.
+int64_t plan_workspace_bytes(const struct plan *plan);
+
+// cuDNN's number of the engine, for tables.
+int64_t plan_engine(const struct plan *plan);
+
+// Puts it on the stream. False, with err, if cuDNN refuses; it can be replaced.
+MUST_CHECK bool plan_run(struct plans *plans, const struct plan *plan,
+                         const struct product_data *data, void *workspace, struct error *err);
+
+// Lets the next engine take its place; plans_find tells whether there is one. why: what its message
+// says if there is none.
+void plan_replace(struct plans *plans, struct plan *plan, const struct error *why);

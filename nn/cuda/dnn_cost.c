@@ -1,0 +1,92 @@
+#include "nn/cuda/dnn_cost.h"
+
+// Values of one image, of those that are read of it, and of the weights.
+struct sizes {
+    double in, read, out, weights;
+    double operations;
+};
+
+// Positions of an axis that a convolution reads.
+static int64_t reach(const struct dnn_shape *s, int64_t size, int64_t out) {
+    if (s->kernel < s->stride) return out * s->kernel; // with gaps, and without padding
+    int64_t end = (out - 1) * s->stride - s->padding + s->kernel;
+    return end < size ? end : size;
+}
+
+static struct sizes sizes_of(const struct dnn_shape *s) {
+    int64_t weights = s->out * s->kernel * s->kernel * (s->in / s->groups);
+    double positions = (double)(s->out_h * s->out_w);
+    return (struct sizes){
+        .in = (double)(s->h * s->w * s->in),
+        .read = (double)(reach(s, s->h, s->out_h) * reach(s, s->w, s->out_w) * s->in),
+        .out = positions * (double)s->out,
+        .weights = (double)weights,
+        .operations = 2 * positions * (double)weights,
+    };
+}
+
+static int64_t block_of(const struct dnn_shape *s) {
+    return s->at_once ? s->at_once : s->n;
+}
+
+// Fewer images than a block are copied to one that begins with them, and back.
+static void widen(struct cost_sheet *sheet, const struct dnn_shape *s, double values) {
+    cost_pass(sheet, "block filled", (double)(s->n + block_of(s)) * values, 0);
+}
+
+static void narrow(struct cost_sheet *sheet, const struct dnn_shape *s, double values) {
+    cost_pass(sheet, "block emptied", 2 * (double)s->n * values, 0);
+}
+
+static int64_t num_blocks(const struct dnn_shape *s) {
+    return (s->n + block_of(s) - 1) / block_of(s);
+}
+
+void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool has_residual) {
+    if (s->n == 0) return;
+    struct sizes sizes = sizes_of(s);
+    double images = (double)block_of(s);
+    double values = images * (sizes.read + (has_residual ? 2 : 1) * sizes.out) + sizes.weights;
+    if (s->n < block_of(s)) {
+        widen(sheet, s, sizes.in);
+        if (has_residual) widen(sheet, s, sizes.out);
+        narrow(sheet, s, sizes.out);
+    }
+    for (int64_t i = 0; i < num_blocks(s); i++)
+        cost_product(sheet, "product", values, images * sizes.operations);
+}
+
+void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *s, bool adds) {
+    if (s->n == 0) return;
+    struct sizes sizes = sizes_of(s);
+    double images = (double)block_of(s);
+    double values = images * (sizes.out + sizes.in) + sizes.weights;
+    double count = (double)s->n * sizes.in;
+    if (s->n < block_of(s)) widen(sheet, s, sizes.out);
+    for (int64_t i = 0; i < num_blocks(s); i++)
+        cost_product(sheet, "input's gradient", values, images * sizes.operations);
+    if (adds)
+        cost_pass(sheet, "input's gradient added", 3 * count, count);
+    else if (s->n < block_of(s))
+        narrow(sheet, s, sizes.in);
+}
+
+void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape *s) {
+    if (s->n == 0) return;
+    struct dnn_shape blocks = *s;
+    if (s->at_once <= 1) blocks.at_once = 0; // a sum over all images
+    struct sizes sizes = sizes_of(s);
+    double images = (double)block_of(&blocks);
+    double values = images * (sizes.read + sizes.out) + sizes.weights;
+    struct dnn_shape rest = blocks;
+    rest.n = s->n % block_of(&blocks);
+    if (rest.n > 0) {
+        widen(sheet, &rest, sizes.in);
+        widen(sheet, &rest, sizes.out);
+    }
+    for (int64_t i = 0; i < num_blocks(&blocks); i++)
+        cost_product(sheet, "weights' gradient", values, images * sizes.operations);
+    if (num_blocks(&blocks) == 1) return;
+    const struct cost_columns sums = {1, 1, num_blocks(&blocks), (int64_t)sizes.weights};
+    cost_columns_reduce(sheet, "blocks' gradients added", &sums);
+}

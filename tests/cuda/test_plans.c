@@ -1,0 +1,194 @@
+// Every product of every model in configs/ has a plan in cuDNN, for devices that are not here:
+// cuDNN plans from their properties. A100 and H100 are described in a100.json and h100.json, and
+// workspaces.txt has the most memory that a plan needs.
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file_view.h"
+#include "tests/cuda/model_products.h"
+#include "tests/harness.h"
+
+enum { PATH_BYTES = 512, JSON_BYTES = 4096, LINE_BYTES = 512 };
+
+static struct plans *open_plans(const char *device) {
+    struct file_view view = {0};
+    struct error err = {0};
+    char path[PATH_BYTES];
+    char json[JSON_BYTES];
+    snprintf(path, sizeof path, PLANS_DIR "/%s.json", device);
+    EXPECT_OK(file_view_open(&view, path, JSON_BYTES - 1, &err), &err);
+    REQUIRE(err.code == STATUS_OK);
+    memcpy(json, view.data, (size_t)view.size);
+    json[view.size] = 0;
+    file_view_close(&view);
+    struct plans *plans = NULL;
+    enum status status = plans_open(&plans, &(struct plans_options){.device_json = json}, &err);
+    if (status == STATUS_DEVICE && strstr(err.message, "cannot open")) skip_case(err.message);
+    EXPECT_OK(status, &err);
+    REQUIRE(plans != NULL);
+    return plans;
+}
+
+// ---- Models ----
+
+// Collected once.
+static const struct product_list *products_of_all(void) {
+    static struct product_list list;
+    if (list.count) return &list;
+    DIR *folder = opendir(CONFIGS);
+    REQUIRE(folder);
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+        char path[PATH_BYTES];
+        if (!strstr(entry->d_name, ".json")) continue;
+        snprintf(path, sizeof path, CONFIGS "/%s", entry->d_name);
+        collect_products_of_all_sizes(&list, path, 0);
+    }
+    closedir(folder);
+    EXPECT(list.count > 1000);
+    return &list;
+}
+
+// The line of workspaces.txt for this device and precision, or "" if it is of another version.
+static void kept_line(int64_t version, const char *start, char *line) {
+    char wanted[LINE_BYTES];
+    FILE *file = fopen(PLANS_DIR "/workspaces.txt", "r");
+    REQUIRE(file != NULL);
+    snprintf(wanted, sizeof wanted, "cuDNN %lld %s", (long long)version, start);
+    while (fgets(line, LINE_BYTES, file))
+        if (strncmp(line, wanted, strlen(wanted)) == 0) break;
+    if (feof(file)) line[0] = 0;
+    fclose(file);
+    line[strcspn(line, "\n")] = 0;
+}
+
+static void expect_plans(const char *device, const char *precision, int32_t rules) {
+    struct plans *plans = open_plans(device);
+    const struct product_list *list = products_of_all();
+    int64_t largest = 0;
+    char where[LINE_BYTES / 2] = "";
+    for (int64_t i = 0; i < list->count; i++) {
+        struct plan *plan = NULL;
+        struct error err = {0};
+        struct product product = list->items[i];
+        product.rules = rules;
+        EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+        if (err.code != STATUS_OK || plan_workspace_bytes(plan) <= largest) continue;
+        largest = plan_workspace_bytes(plan);
+        product_name(&product, where, sizeof where);
+    }
+    char start[LINE_BYTES / 4];
+    char found[LINE_BYTES];
+    char kept[LINE_BYTES];
+    snprintf(start, sizeof start, "%s %s: ", device, precision);
+    snprintf(found, sizeof found, "cuDNN %lld %s%lld bytes, %s", (long long)plans_version(plans),
+             start, (long long)largest, where);
+    printf("%s (%lld products)\n", found, (long long)list->count);
+    kept_line(plans_version(plans), start, kept);
+    if (kept[0])
+        EXPECT_TEXT(found, kept);
+    else
+        printf("workspaces.txt has no line of this version\n");
+    plans_close(plans);
+}
+
+static void a100(void) {
+    expect_plans("a100", "float32", 0);
+}
+
+static void a100_tf32(void) {
+    expect_plans("a100", "tf32", PRODUCT_TF32);
+}
+
+static void h100(void) {
+    expect_plans("h100", "float32", 0);
+}
+
+static void h100_tf32(void) {
+    expect_plans("h100", "tf32", PRODUCT_TF32);
+}
+
+// ---- Rules ----
+
+static const struct product PRODUCT = {
+    .shape = {1, 50, 84, 256, 50, 84, 256, 1, 3, 1, 1, 0},
+    .kind = PRODUCT_FORWARD,
+    .alignment = PRODUCT_MAX_ALIGNMENT,
+};
+
+static int64_t engine_under(struct plans *plans, int32_t rules, int32_t alignment) {
+    struct plan *plan = NULL;
+    struct plan *again = NULL;
+    struct error err = {0};
+    struct product product = PRODUCT;
+    product.rules = rules;
+    product.alignment = alignment;
+    EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+    EXPECT_OK(plans_find(plans, &product, &again, &err), &err);
+    REQUIRE(plan != NULL);
+    EXPECT(again == plan);
+    return plan_engine(plan);
+}
+
+// What is asked for decides which engine is taken.
+static void rules(void) {
+    struct plans *plans = open_plans("a100");
+    int64_t plain = engine_under(plans, 0, PRODUCT_MAX_ALIGNMENT);
+    EXPECT(engine_under(plans, PRODUCT_TF32, PRODUCT_MAX_ALIGNMENT) != plain);
+    EXPECT(engine_under(plans, PRODUCT_DIRECT, PRODUCT_MAX_ALIGNMENT) != plain); // no Winograd
+    engine_under(plans, 0, 4);
+    engine_under(plans, PRODUCT_TF32, 4);
+    plans_close(plans);
+}
+
+// cuDNN has no fused kernel for a residual without a bias, and in float32 none is compiled.
+static void no_plan(void) {
+    struct plans *plans = open_plans("h100");
+    struct product product = PRODUCT;
+    product.epilogue = EPILOGUE_RESIDUAL;
+    for (int i = 0; i < 2; i++) {
+        struct plan *plan = NULL;
+        struct error err = {0};
+        EXPECT_STATUS(plans_find(plans, &product, &plan, &err), STATUS_UNSUPPORTED, &err);
+        EXPECT_CONTAINS(err.message, "cuDNN: no plan for a convolution, [1, 50, 84, 256] to 256 "
+                                     "channels, kernel 3, stride 1, padding 1, groups 1, residual");
+    }
+    plans_close(plans);
+}
+
+static void wrong_device(void) {
+    struct plans *plans = NULL;
+    struct error err = {0};
+    plans_close(open_plans("a100")); // skips without cuDNN
+    EXPECT_STATUS(plans_open(&plans, &(struct plans_options){.device_json = "{}"}, &err),
+                  STATUS_DEVICE, &err);
+    EXPECT(plans == NULL);
+    EXPECT_CONTAINS(err.message, "cuDNN: the device's properties: ");
+}
+
+// On a machine with a device: it is planned for as well, and prints what a file like a100.json says
+// of it.
+static void here(void) {
+    struct plans *plans = NULL;
+    struct error err = {0};
+    if (plans_open(&plans, &(struct plans_options){0}, &err) != STATUS_OK) skip_case(err.message);
+    engine_under(plans, 0, PRODUCT_MAX_ALIGNMENT);
+    char *json = plans_device_json(plans);
+    EXPECT(json != NULL);
+    if (json) printf("%s\n", json);
+    free(json);
+    plans_close(plans);
+}
+
+int main(int argc, char **argv) {
+    return run_cases(argc, argv,
+                     (struct test_case[]){{"a100", a100},
+                                          {"a100_tf32", a100_tf32},
+                                          {"h100", h100},
+                                          {"h100_tf32", h100_tf32},
+                                          {"rules", rules},
+                                          {"no_plan", no_plan},
+                                          {"wrong_device", wrong_device},
+                                          {"here", here},
+                                          {0}});
+}
