@@ -210,9 +210,10 @@ static enum status read_rows(struct csv_reader *r, struct annotated_set *set) {
 enum status csv_read(struct annotated_set *set, const char *path, struct error *err) {
     struct file_view file;
     TRY(file_view_open(&file, path, 0, err));
-    struct csv_reader r = {.path = path, .at = file.data, .line = 1, .arena = &set->arena};
+    const char *text = file.data ? file.data : "";
+    struct csv_reader r = {.path = path, .at = text, .line = 1, .arena = &set->arena};
     r.err = err;
-    r.end = file.data + file.size;
+    r.end = text + file.size;
     enum status status = read_rows(&r, set);
     file_view_close(&file);
     return status;

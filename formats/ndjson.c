@@ -62,9 +62,12 @@ static void read_objects(struct json_reader *r, struct annotated_set *set,
     }
 }
 
-// A side of an image; what is no side is an error.
-static int32_t read_side(struct json_reader *r) {
+// A side of an image; what is no side is an error, and so is one that comes behind objects, whose
+// masks are as large as the image.
+static int32_t read_side(struct json_reader *r, const struct annotated_image *image) {
     int64_t side = json_int64(r);
+    if (json_status(r) == STATUS_OK && image->num_objects > 0)
+        json_fail(r, "width or height behind the objects");
     if (json_status(r) == STATUS_OK && (side < 1 || side > RLE_MAX_SIDE))
         json_fail(r, "a side of %lld pixels, expected 1 to %d", (long long)side, RLE_MAX_SIDE);
     return json_status(r) == STATUS_OK ? (int32_t)side : 0;
@@ -80,9 +83,9 @@ static void read_image(struct json_reader *r, struct annotated_set *set,
         else if (json_string_is(&key, "file_name"))
             image->name = json_text(r, &set->arena);
         else if (json_string_is(&key, "width"))
-            image->width = read_side(r);
+            image->width = read_side(r, image);
         else if (json_string_is(&key, "height"))
-            image->height = read_side(r);
+            image->height = read_side(r, image);
         else if (json_string_is(&key, "exif_orientation"))
             image->exif_orientation = (int)json_int64(r);
         else if (json_string_is(&key, "objects"))
@@ -90,14 +93,16 @@ static void read_image(struct json_reader *r, struct annotated_set *set,
         else
             json_skip(r);
     }
-    if (json_status(r) == STATUS_OK && !image->name) json_fail(r, "an image without file_name");
+    if (json_status(r) == STATUS_OK && (!image->name || image->width < 1 || image->height < 1))
+        json_fail(r, "an image without file_name, width or height");
 }
 
 static enum status read_lines(struct annotated_set *set, const struct file_view *file,
                               const char *path, struct error *err) {
-    const char *end = file->data + file->size;
+    const char *text = file->data ? file->data : "";
+    const char *end = text + file->size;
     int64_t number = 0;
-    for (const char *line = file->data; line < end;) {
+    for (const char *line = text; line < end;) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         const char *line_end = newline ? newline : end;
         number++;

@@ -79,9 +79,10 @@ static bool is_name_line(const char *line, const char *end, const char **value) 
 
 static enum status read_classes(struct annotated_set *set, const struct file_view *file,
                                 const char *path, struct error *err) {
-    const char *end = file->data + file->size;
+    const char *text = file->data ? file->data : "";
+    const char *end = text + file->size;
     bool within = false;
-    for (const char *line = file->data; line && line < end;) {
+    for (const char *line = text; line && line < end;) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         const char *line_end = newline ? newline : end;
         const char *value = NULL;
@@ -169,6 +170,7 @@ static enum status read_line(const struct label_reader *r, const char *text) {
 }
 
 static enum status read_lines(struct label_reader *r, const struct file_view *file) {
+    if (file->size == 0) return STATUS_OK;
     const char *end = file->data + file->size;
     for (const char *line = file->data; line && line < end;) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));

@@ -62,7 +62,7 @@ enum gctmask_status {
     GCTMASK_NO_INPUT = 3,    /* a file cannot be opened or read */
     GCTMASK_MEMORY = 4,      /* not enough memory */
     GCTMASK_UNSUPPORTED = 5, /* well formed, but not handled, such as a GIF */
-    GCTMASK_DEVICE = 6,      /* the library that computes failed */
+    GCTMASK_DEVICE = 6,      /* what computes failed, or is not there */
     GCTMASK_INTERNAL = 7     /* the operating system failed */
 };
 
@@ -77,14 +77,27 @@ struct gctmask_options {
     int32_t num_threads; /* that compute; 0: one for each processor that the process may use */
     int32_t reserved;    /* without a meaning */
     int64_t precision;   /* of enum gctmask_precision */
+    /* What computes: "cpu", as NULL does; "cuda", the first graphics processor; "cuda:N", one by
+     * its number. */
+    const char *device;
 };
+
+/*
+ * With CUDA, what computes is in a file of its own, gctmask-cuda.so, which is looked for in the
+ * folder of the library (of the program, where it is linked statically), in gctmask/ of the library
+ * folder, or where the environment variable GCTMASK_CUDA_MODULE says. That it, the driver or the
+ * device is missing is GCTMASK_DEVICE. GCTMASK_BF16 is not computed there.
+ */
 
 /* What the network multiplies; it adds up in float32 always. */
 enum gctmask_precision {
     GCTMASK_FLOAT32 = 0,
     /* Faster, with less memory, and with errors of about 1 % of a feature's size. On a processor
      * without avx512_bf16 or amx_bf16 a model cannot be opened so: GCTMASK_UNSUPPORTED. */
-    GCTMASK_BF16 = 1
+    GCTMASK_BF16 = 1,
+    /* With CUDA only: several times as fast on graphics processors with tensor cores, with errors
+     * of about 0.1 % of a feature's size. Elsewhere GCTMASK_UNSUPPORTED. */
+    GCTMASK_TF32 = 2
 };
 
 /* Loads a model file. options may be NULL. Large weights stay in the file: to replace one that is

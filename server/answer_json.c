@@ -99,7 +99,8 @@ static bool write_objects(struct json_writer *w, const struct detect_request *re
                           struct fault *fault) {
     const struct detect_options *options = &request->options;
     struct shown_objects objects;
-    if (!shown_objects_of(&objects, &outcome->list, model, arena, fault)) return false;
+    if (!shown_objects_of(&objects, &outcome->list, options->round, model, arena, fault))
+        return false;
     json_write_begin_array(w);
     for (int64_t i = 0; i < objects.count; i++) {
         const struct shown_object *object = &objects.items[i];

@@ -12,7 +12,7 @@
 
 #define FIELD(member) OPTION_FIELD(struct detect_options, member)
 
-enum { NUM_OPTIONS = 12 };
+enum { NUM_OPTIONS = 13 };
 
 static const struct option OPTIONS[NUM_OPTIONS + 1] = {
     {.name = "score", FIELD(score), .default_text = "0.05", OPTION_BETWEEN(0, 1)},
@@ -38,6 +38,7 @@ static const struct option OPTIONS[NUM_OPTIONS + 1] = {
      .choices = (const char *const[]){"native", "coco", NULL}},
     {.name = "image_id", FIELD(image_id), .default_text = "0", OPTION_BETWEEN(0, 0x1p53)},
     {.name = "timeout_ms", FIELD(timeout_ms), .default_text = "30000", OPTION_BETWEEN(1, 0x1p53)},
+    {.name = "round", FIELD(round), .default_text = "true"},
     {.name = "timing", FIELD(timing), .default_text = "true"},
     {0},
 };

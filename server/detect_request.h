@@ -21,6 +21,7 @@ struct detect_options {
     enum answer_format format;
     int64_t image_id; // of results in COCO's format; pictures of a batch count on from it
     int64_t timeout_ms;
+    bool round;  // scores to 5 decimals and boxes to 2
     bool timing; // phases and size of the batch are part of the answer
 };
 

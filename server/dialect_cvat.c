@@ -153,7 +153,7 @@ static bool write_answer(struct answer *answer, const struct detect_request *req
     (void)request; // says nothing of the form
     struct shown_objects objects;
     struct json_writer w;
-    if (!shown_objects_of(&objects, &outcomes->list, model, arena, fault)) return false;
+    if (!shown_objects_of(&objects, &outcomes->list, true, model, arena, fault)) return false;
     if (!check_size(&objects, fault)) return false;
     answer_begin(answer, "application/json");
     json_writer_init(&w, &answer->body, 0);

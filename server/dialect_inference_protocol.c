@@ -238,7 +238,7 @@ static bool write_answer(struct answer *answer, const struct detect_request *req
     struct shown_objects objects;
     struct json_writer w;
     struct error err;
-    if (!shown_objects_of(&objects, &outcomes->list, model, arena, fault)) return false;
+    if (!shown_objects_of(&objects, &outcomes->list, true, model, arena, fault)) return false;
     answer_begin(answer, "application/json");
     json_writer_init(&w, &answer->body, 0);
     json_write_begin_object(&w);

@@ -256,7 +256,7 @@ static bool write_predictions(struct json_writer *w, const struct detect_request
         struct shown_objects objects = {NULL, 0};
         struct fault own = outcomes[i].fault;
         const struct prediction p = {w, request->notes, &outcomes[i].info, arena};
-        if (!own.code && !shown_objects_of(&objects, &outcomes[i].list, model, arena, &own))
+        if (!own.code && !shown_objects_of(&objects, &outcomes[i].list, true, model, arena, &own))
             objects.count = 0;
         if (!write_prediction(&p, &objects, model, &own)) {
             *fault = own;

@@ -34,7 +34,7 @@ static void write_info(struct service *service, struct output *out) {
     json_writer_init(&w, out, 0);
     json_write_begin_object(&w);
     json_write_key_text(&w, "version", GCTMASK_VERSION);
-    json_write_key_text(&w, "device", "cpu");
+    json_write_key_text(&w, "device", settings->device);
     json_write_key_text(&w, "precision", NN_PRECISION_NAMES[settings->precision]);
     json_write_key_int64(&w, "threads", service->num_threads);
     json_write_key_double(&w, "uptime_seconds", clock_seconds() - service->started);
@@ -57,6 +57,22 @@ static void write_info(struct service *service, struct output *out) {
     json_write_end_object(&w);
 }
 
+static void write_model_options(struct json_writer *w, const struct model_facts *facts,
+                                const struct service_settings *settings) {
+    json_write_key(w, "set");
+    json_write_begin_array(w);
+    for (int64_t i = 0; i < settings->overrides.count; i++)
+        json_write_text(w, settings->overrides.items[i]);
+    json_write_end_array(w);
+    json_write_key(w, "defaults");
+    json_write_begin_object(w);
+    json_write_key_double(w, "score", facts->score);
+    json_write_key_int64(w, "max_dets", facts->max_dets);
+    json_write_key_double(w, "nms", facts->nms);
+    json_write_key_double(w, "mask_threshold", facts->mask_threshold);
+    json_write_end_object(w);
+}
+
 static void write_model(struct json_writer *w, const struct model *model,
                         const struct service_settings *settings) {
     const struct model_facts *facts = &model->facts;
@@ -73,6 +89,7 @@ static void write_model(struct json_writer *w, const struct model *model,
         json_write_end_object(w);
     }
     json_write_end_array(w);
+    write_model_options(w, facts, settings);
     json_write_key(w, "input");
     json_write_begin_object(w);
     json_write_key_int64(w, "short_side", model->short_side);

@@ -131,8 +131,8 @@ static enum status try_model(struct model *model, struct error *err) {
 
 static enum status open_file(struct file_model *file, const struct service_settings *settings,
                              int num_threads, struct error *err) {
-    const struct nn_options options = {.num_threads = num_threads,
-                                       .precision = settings->precision};
+    struct nn_options options = {.num_threads = num_threads, .precision = settings->precision};
+    TRY(nn_options_set_device(&options, settings->device, err));
     TRY(detector_open(&file->detector, settings->weights, &settings->overrides, &options, err));
     TRY(describe(file, settings, err));
     return try_model(&file->model, err);

@@ -143,6 +143,13 @@ static enum status load_model(struct service *service, struct model **model, str
 static void enter_sandbox(struct service *service) {
     struct error err = {0};
     if (!service->settings->sandbox) return;
+    if (strcmp(service->settings->device, "cpu") != 0) {
+        log_message(service->log, LOG_WARNING,
+                    "--device %s: without the sandbox, as the driver of the graphics processor "
+                    "needs system calls that it forbids",
+                    service->settings->device);
+        return;
+    }
     if (sandbox_enter(&err) != STATUS_OK) log_message(service->log, LOG_WARNING, "%s", err.message);
 }
 

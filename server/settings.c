@@ -22,7 +22,15 @@ const struct option SERVICE_OPTIONS[] = {
      FIELD(precision),
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
-     .help = "what the network multiplies; bfloat16 is faster where the processor has it"},
+     .help =
+         "what the network multiplies; bfloat16 is faster where the processor has it, tf32 with "
+         "--device cuda"},
+    {.name = "device",
+     FIELD(device),
+     .metavar = "DEVICE",
+     .default_text = "cpu",
+     .help = "what computes: cpu, or cuda:N, the graphics processor of that number; cuda is the "
+             "first one"},
     {.name = "name",
      FIELD(name),
      .help = "what clients call the model; without it, the file's name"},
@@ -67,7 +75,8 @@ const struct option SERVICE_OPTIONS[] = {
     {.name = "sandbox",
      FIELD(sandbox),
      .default_text = "true",
-     .help = "once the model is loaded, forbid the process all system calls that it does not need"},
+     .help = "once the model is loaded, forbid the process all system calls that it does not need; "
+             "with --device cuda there is none"},
 
     {.name = "max-body-bytes",
      FIELD(max_body_bytes),

@@ -10,6 +10,7 @@ struct service_settings {
     const char *weights;
     struct option_texts overrides;
     enum nn_precision precision;
+    const char *device;
     const char *name; // NULL: of the file
     int64_t stub_ms;  // test builds: a model that takes so long for each picture; -1: none
 

@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "tools/annotate_run.h"
+#include "tools/device.h"
 #include "train/launch.h"
 
+static const char *const EXIF_NAMES[] = {"apply", "ignore", NULL};
 static const char *const PROGRESS_STYLES[] = {"auto", "json", "none", NULL};
 
 static const struct option OPTIONS[] = {
@@ -11,8 +13,7 @@ static const struct option OPTIONS[] = {
      OPTION_FIELD(struct annotate_options, weights),
      .group = "Inputs",
      .metavar = "FILE",
-     .required = true,
-     .help = "the model file"},
+     .help = "the model file; or --server"},
     {.name = "set",
      OPTION_FIELD(struct annotate_options, overrides),
      .metavar = "NAME=VALUE,...",
@@ -22,10 +23,47 @@ static const struct option OPTIONS[] = {
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
      .help = "what the network multiplies; bfloat16 (or bf16) is faster, and needs a processor "
-             "with avx512_bf16 or amx_bf16"},
+             "with avx512_bf16 or amx_bf16; so is tf32, with --device cuda only"},
+    DEVICE_ROW(struct annotate_options),
     {.name = "recursive",
      OPTION_FIELD(struct annotate_options, recursive),
      .help = "take the pictures of folders in folders too"},
+    {.name = "ext",
+     OPTION_FIELD(struct annotate_options, extensions),
+     .default_text = "jpg,jpeg,png",
+     .help = "extensions of the files that are taken from folders"},
+    {.name = "exif",
+     OPTION_FIELD(struct annotate_options, exif),
+     .choices = EXIF_NAMES,
+     .default_text = "apply",
+     .help = "whether pictures are turned upright first, as EXIF says, or taken as they lie"},
+
+    {.name = "server",
+     OPTION_FIELD(struct annotate_options, remote.server),
+     .group = "A service in place of a model file",
+     .metavar = "URL",
+     .help = "have a running gctmask serve detect: http://HOST:8080, https://HOST; results are "
+             "the same to the byte"},
+    {.name = "token-file",
+     OPTION_FIELD(struct annotate_options, remote.token_file),
+     .metavar = "FILE",
+     .help = "a file that holds the token for the service; without it, $GCTMASK_TOKEN is taken"},
+    {.name = "tls-ca",
+     OPTION_FIELD(struct annotate_options, remote.ca_file),
+     .metavar = "FILE",
+     .help = "certificates to trust in place of the system's, PEM"},
+    {.name = "jobs",
+     OPTION_FIELD(struct annotate_options, remote.jobs),
+     OPTION_BETWEEN(1, REMOTE_MOST_JOBS),
+     .default_text = "8",
+     .help = "pictures that the service has at the same time, from each process"},
+    {.name = "server-timeout",
+     OPTION_FIELD(struct annotate_options, remote.seconds),
+     OPTION_BETWEEN(1, 3000),
+     .default_text = "120",
+     .metavar = "SECONDS",
+     .help = "time for a picture, in which a service that is busy or away is asked again; then the "
+             "picture has failed, or, if the service is away, the run ends"},
 
     {.name = "score",
      OPTION_FIELD(struct annotate_options, filter.scores),
@@ -107,6 +145,8 @@ static const struct example EXAMPLES[] = {
      "annotate a tree of folders with two classes, for correction by hand"},
     {"gctmask annotate 'photos/**/*.jpg' --weights gct.safetensors --out found --html --resume",
      "go on where a run was interrupted, and look at the result in a browser"},
+    {"gctmask annotate photos --server http://gpu:8080 --out found --format coco",
+     "have a running service detect"},
     {"find photos -name '*.png' -print0 | gctmask annotate - --weights gct.safetensors --out found",
      "take the pictures from another program"},
     {0},
@@ -126,6 +166,29 @@ static enum status check_processes(const struct invocation *invocation, bool sev
     return STATUS_OK;
 }
 
+static enum status refuse_given(const struct invocation *invocation, const char *const *names,
+                                const char *why, struct error *err) {
+    const struct options *values = &invocation->values;
+    for (; *names; names++)
+        if (options_origin(values, options_find(values, *names)).source != OPTION_FROM_DEFAULT)
+            return error_set(err, STATUS_USAGE, "--%s %s", *names, why);
+    return STATUS_OK;
+}
+
+// A model file or a service, and nothing that is meant for the other.
+static enum status check_model(const struct invocation *invocation, struct error *err) {
+    static const char *const LOCAL[] = {"weights", "set", "precision", "device", "tile", NULL};
+    static const char *const REMOTE[] = {"token-file", "tls-ca", "jobs", "server-timeout", NULL};
+    const struct annotate_options *options = invocation->options;
+    if (!options->remote.server && !options->weights)
+        return error_set(err, STATUS_USAGE, "--weights is missing, or --server");
+    if (!options->remote.server) return refuse_given(invocation, REMOTE, "needs --server", err);
+    if (options->filter.max_detections > REMOTE_MOST_DETECTIONS)
+        return error_set(err, STATUS_USAGE, "--max-dets: a service gives at most %d of a picture",
+                         REMOTE_MOST_DETECTIONS);
+    return refuse_given(invocation, LOCAL, "is for a model file, and --server is given", err);
+}
+
 static enum status leave(struct annotate_run *run, enum status status, struct error *err) {
     if (status != STATUS_OK && run->communicator) communicator_fail(run->communicator, err);
     annotate_run_close(run);
@@ -136,6 +199,8 @@ static enum status leave(struct annotate_run *run, enum status status, struct er
 static enum status run_annotate(struct invocation *invocation, struct error *err) {
     struct annotate_options *options = invocation->options;
     bool launched = communicator_is_launched();
+    TRY(device_check(options->device, err));
+    TRY(check_model(invocation, err));
     TRY(check_processes(invocation, launched || options->procs > 1, err));
     if (options->procs > 1 && !launched) {
         int code = 0;
@@ -143,7 +208,7 @@ static enum status run_annotate(struct invocation *invocation, struct error *err
         invocation->outcome = (enum exit_code)code;
         return STATUS_OK;
     }
-    struct annotate_run run = {.invocation = invocation, .options = options};
+    struct annotate_run run = {.invocation = invocation, .options = options, .lock = -1};
     return leave(&run, annotate_run(&run, err), err);
 }
 

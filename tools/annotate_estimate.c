@@ -2,26 +2,29 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "tools/annotate_job.h"
 #include "tools/annotate_run.h"
 #include "tools/readable.h"
 
 enum { NUM_PROBES = 3 };
 
+static void ignore(void *context, const char *message) {
+    (void)context;
+    (void)message;
+}
+
 // Seconds from reading to masks for the k-th of the probes; negative if it cannot be used.
 static double probe(struct annotate_run *run, int64_t index) {
-    const struct image_limits limits = pipeline_image_limits(&run->options->tiling);
-    struct arena arena;
-    struct image image;
-    struct detection_list list;
+    const struct pipeline_options pipeline = annotate_pipeline(run);
+    atomic_bool never = false;
+    const struct remote_caller caller = {&never, pipeline.is_interrupted, ignore, NULL};
+    struct annotate_job job = {.index = index};
     double start = clock_seconds();
-    arena_init(&arena, 1 << 20, 0);
-    enum status status =
-        image_load(&image, NULL, run->files.items[index].path, &limits, true, &arena, NULL);
-    if (status == STATUS_OK)
-        status = detect_tiled(&run->detector, &image, &run->filter.limits, &run->options->tiling,
-                              &arena, &list, NULL);
-    arena_destroy(&arena);
-    return status == STATUS_OK ? clock_seconds() - start : -1;
+    job_load(&job, &pipeline, &caller);
+    if (!job.dropped) job_detect(&job, &pipeline);
+    bool used = !job.dropped && !job.record.failed;
+    job_empty(&job);
+    return used ? clock_seconds() - start : -1;
 }
 
 // Mean seconds for a picture, from some that are spread over all; 0 if none could be used. The
@@ -41,6 +44,12 @@ static double seconds_for_one(struct annotate_run *run, int64_t num_detect) {
         num_used++;
     }
     return num_used > 0 ? sum / (double)num_used : 0;
+}
+
+// A service takes several pictures at a time; it says nothing about how many it computes together,
+// so this is the shortest that it may take.
+static int64_t num_at_once(const struct annotate_run *run) {
+    return run->remote ? remote_jobs(run->remote) : 1;
 }
 
 enum status annotate_estimate(struct annotate_run *run, struct error *err) {
@@ -67,8 +76,9 @@ enum status annotate_estimate(struct annotate_run *run, struct error *err) {
     output_printf(out, "%s%s%s\n", o->overlay != OVERLAY_NONE ? ", overlays" : "",
                   o->crops ? ", crops" : "", o->html ? ", index.html" : "");
     double seconds = counts[PLAN_DETECT] > 0 ? seconds_for_one(run, counts[PLAN_DETECT]) : 0;
-    output_printf(out, "time          about %s",
-                  readable_duration(seconds * (double)counts[PLAN_DETECT], text));
+    output_printf(
+        out, "time          about %s",
+        readable_duration(seconds * (double)counts[PLAN_DETECT] / (double)num_at_once(run), text));
     output_printf(out, " (%s a picture)\n", readable_duration(seconds, text));
     return STATUS_OK;
 }

@@ -9,18 +9,18 @@
 static const double DEFAULT_SCORE = 0.5;
 
 static enum status find_label(int32_t *label, const char *option, const char *text,
-                              const struct detector *detector, struct error *err) {
+                              const struct class_list *classes, struct error *err) {
     struct nearest nearest = {.wanted = text};
     char *end = NULL;
     long long id = strtoll(text, &end, 10);
     bool is_id = end != text && *end == '\0';
-    for (*label = 1; *label <= detector_num_classes(detector); ++*label) {
-        const char *name = detector_class_name(detector, *label);
+    for (*label = 1; *label <= classes->count; ++*label) {
+        const char *name = classes->items[*label - 1].name;
         if (strcmp(name, text) == 0) return STATUS_OK;
         nearest_offer(&nearest, name);
     }
-    for (*label = 1; is_id && *label <= detector_num_classes(detector); ++*label)
-        if (detector_category_id(detector, *label) == id) return STATUS_OK;
+    for (*label = 1; is_id && *label <= classes->count; ++*label)
+        if (classes->items[*label - 1].id == id) return STATUS_OK;
     const char *suggestion = nearest_name(&nearest);
     return error_set(err, STATUS_USAGE, "--%s: the model has no class \"%s\"%s%s%s", option, text,
                      suggestion ? "; did you mean \"" : "", suggestion ? suggestion : "",
@@ -36,9 +36,9 @@ static enum status read_score(double *score, const char *text, struct error *err
 
 // "0.5" is for all classes; "person=0.7" for one, whatever stands before or after it.
 static enum status choose_scores(struct detection_filter *filter, const struct option_texts *texts,
-                                 const struct detector *detector, struct arena *arena,
+                                 const struct class_list *classes, struct arena *arena,
                                  struct error *err) {
-    int64_t count = detector_num_classes(detector);
+    int64_t count = classes->count;
     double common = DEFAULT_SCORE;
     for (int64_t i = 0; i < texts->count; i++)
         if (!strchr(texts->items[i], '=')) TRY(read_score(&common, texts->items[i], err));
@@ -50,7 +50,7 @@ static enum status choose_scores(struct detection_filter *filter, const struct o
         if (!equals) continue;
         const char *name = arena_copy_text(arena, texts->items[i], equals - texts->items[i]);
         if (!name) return error_memory(err, "classes", 64);
-        TRY(find_label(&label, "score", name, detector, err));
+        TRY(find_label(&label, "score", name, classes, err));
         TRY(read_score(&filter->scores[label], equals + 1, err));
     }
     filter->limits.min_score = 1;
@@ -62,10 +62,9 @@ static enum status choose_scores(struct detection_filter *filter, const struct o
 
 enum status detection_filter_make(struct detection_filter *filter,
                                   const struct filter_options *options,
-                                  const struct detector *detector, struct arena *arena,
-                                  struct error *err) {
-    int64_t count = detector_num_classes(detector) + 1;
-    int64_t own = detector->model.config.box.detections;
+                                  const struct class_list *classes, int64_t own,
+                                  struct arena *arena, struct error *err) {
+    int64_t count = classes->count + 1;
     *filter = (struct detection_filter){
         .wanted = arena_alloc_zero(arena, count, sizeof *filter->wanted),
         .scores = arena_alloc_zero(arena, count, sizeof *filter->scores),
@@ -77,12 +76,12 @@ enum status detection_filter_make(struct detection_filter *filter,
         filter->wanted[i] = true;
     for (int64_t i = 0; i < options->classes.count; i++) {
         int32_t label = 0;
-        TRY(find_label(&label, "classes", options->classes.items[i], detector, err));
+        TRY(find_label(&label, "classes", options->classes.items[i], classes, err));
         filter->wanted[label] = true;
     }
     // More than the model would give are asked for; fewer are taken from what is wanted.
     filter->limits.max_detections = options->max_detections > own ? options->max_detections : 0;
-    return choose_scores(filter, &options->scores, detector, arena, err);
+    return choose_scores(filter, &options->scores, classes, arena, err);
 }
 
 void detection_filter_apply(const struct detection_filter *filter, struct detection_list *list) {

@@ -3,6 +3,7 @@
 
 #include "base/option.h"
 #include "detector/detector.h"
+#include "formats/annotated.h"
 
 struct detection_filter {
     struct detection_limits limits; // for the detector
@@ -20,11 +21,11 @@ struct filter_options {
 };
 
 // STATUS_USAGE for classes that the model does not have, with a suggestion, and for numbers that
-// are none. Arrays are in arena.
+// are none. own is how many detections of a picture the model gives by itself. Arrays are in arena.
 MUST_CHECK enum status detection_filter_make(struct detection_filter *filter,
                                              const struct filter_options *options,
-                                             const struct detector *detector, struct arena *arena,
-                                             struct error *err);
+                                             const struct class_list *classes, int64_t own,
+                                             struct arena *arena, struct error *err);
 
 // Removes what is not kept. The list is ordered by score and stays so.
 void detection_filter_apply(const struct detection_filter *filter, struct detection_list *list);

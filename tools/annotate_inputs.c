@@ -15,7 +15,7 @@
 struct search {
     struct input_files *files;
     struct input_files folders; // that are searched, and those that wait
-    bool recursive;
+    const struct input_search *how;
     bool has_out; // the folder of outputs is there already
     dev_t out_device;
     ino_t out_inode;
@@ -42,10 +42,17 @@ static enum status join(const char **joined, const char *folder, const char *nam
     return STATUS_OK;
 }
 
-static bool is_image_name(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 ||
-                   strcasecmp(dot, ".png") == 0);
+static bool has_extension(const char *name, const struct option_texts *extensions) {
+    size_t size = strlen(name);
+    for (int64_t i = 0; i < extensions->count; i++) {
+        const char *extension = extensions->items[i];
+        if (*extension == '.') extension++;
+        size_t length = strlen(extension);
+        if (size > length + 1 && name[size - length - 1] == '.' &&
+            strcasecmp(name + size - length, extension) == 0)
+            return true;
+    }
+    return false;
 }
 
 // ---- Folders ----
@@ -60,11 +67,12 @@ static enum status visit(struct search *search, const char *path, const char *na
     struct stat info;
     struct stat link;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-        return is_image_name(name) ? add(search->files, path, name, err) : STATUS_OK;
+        return has_extension(name, search->how->extensions) ? add(search->files, path, name, err)
+                                                            : STATUS_OK;
     bool is_link = lstat(path, &link) == 0 && S_ISLNK(link.st_mode);
     bool is_out =
         search->has_out && info.st_dev == search->out_device && info.st_ino == search->out_inode;
-    if (!search->recursive || is_link || is_out) return STATUS_OK;
+    if (!search->how->recursive || is_link || is_out) return STATUS_OK;
     return add(&search->folders, path, name, err);
 }
 
@@ -124,8 +132,9 @@ static bool climbs(const char *name) {
 // found later, and recorded like damaged ones.
 static enum status take_list(struct search *search, const char *text, int64_t size,
                              const char *list, struct error *err) {
+    if (size == 0) return STATUS_OK;
     const char *end = text + size;
-    char separator = size > 0 && memchr(text, '\0', (size_t)size) ? '\0' : '\n';
+    char separator = memchr(text, '\0', (size_t)size) ? '\0' : '\n';
     for (const char *at = text; at < end;) {
         const char *stop = memchr(at, separator, (size_t)(end - at));
         if (!stop) stop = end;
@@ -228,12 +237,12 @@ static enum status refuse_duplicates(const struct input_files *files, struct err
 }
 
 enum status input_files_find(struct input_files *files, const char *const *operands,
-                             int num_operands, bool recursive, const char *out, struct arena *arena,
+                             int num_operands, const struct input_search *how, struct arena *arena,
                              struct error *err) {
-    struct search search = {.files = files, .recursive = recursive, .arena = arena};
+    struct search search = {.files = files, .how = how, .arena = arena};
     struct stat info;
     *files = (struct input_files){0};
-    search.has_out = stat(out, &info) == 0;
+    search.has_out = stat(how->out, &info) == 0;
     if (search.has_out) {
         search.out_device = info.st_dev;
         search.out_inode = info.st_ino;

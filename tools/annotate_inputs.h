@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/option.h"
 
 struct input_file {
     const char *path; // to open
@@ -18,15 +19,21 @@ struct input_files {
     int64_t capacity;
 };
 
+struct input_search {
+    bool recursive;
+    const struct option_texts *extensions; // "jpg" or ".jpg", in capitals or not
+    const char *out;
+};
+
 // Operands are
 // - files, which are taken whatever they are called;
-// - folders, of which the files named .jpg, .jpeg or .png are taken, hidden ones left out;
+// - folders, of which the files with one of the extensions are taken, hidden ones left out;
 //   recursive: folders in them too, but not links to folders, nor the folder out, where outputs go;
 // - patterns (tools/annotate_glob.h), if there is no file of that name;
 // - "@FILE", a list of files, and "-", the same from standard input: separated by newlines, or by
 //   NULs if there is one. Their names are their paths, without what leads to the root or upwards.
 // Two files of one name are an error: their outputs would be one. Texts are allocated in arena.
 MUST_CHECK enum status input_files_find(struct input_files *files, const char *const *operands,
-                                        int num_operands, bool recursive, const char *out,
+                                        int num_operands, const struct input_search *how,
                                         struct arena *arena, struct error *err);
 void input_files_destroy(struct input_files *files); // a zeroed struct is fine

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/file_view.h"
 #include "base/utf8.h"
 
@@ -62,16 +63,54 @@ static void identify(struct annotate_record *record, const struct file_view *vie
     if (stat(path, &info) == 0) record->mtime_ns = modified_at(&info);
 }
 
+// Has the service look at the file. What comes of it is kept in the job.
+static void ask(struct annotate_job *job, const struct input_file *file,
+                const struct file_view *view, const struct pipeline_options *o,
+                const struct remote_caller *caller) {
+    const struct remote_picture picture = {
+        .path = file->path,
+        .bytes = view->data,
+        .size = view->size,
+        .width = job->image.width,
+        .height = job->image.height,
+        .apply_exif = o->apply_exif,
+        .limits = &o->filter->limits,
+        .model = o->origin->model,
+    };
+    const char *code = "";
+    double start = clock_seconds();
+    enum remote_end end =
+        remote_detect(o->remote, &picture, caller, &job->arena, &job->list, &code, &job->failure);
+    job->detect_seconds = clock_seconds() - start;
+    job->is_detected = true;
+    job->dropped = end == REMOTE_STOPPED || end == REMOTE_LOST;
+    if (end == REMOTE_LOST) job->status = job->failure.code;
+    if (end == REMOTE_FAILED) fail(job, code);
+}
+
+// A picture that a service looks at is decoded, too: its pixels may be needed, and a damaged one is
+// found without sending it. caller is NULL where nobody is to look at it.
 static enum status load_picture(struct annotate_job *job, const struct input_file *file,
-                                const struct pipeline_options *o, bool decode) {
+                                const struct pipeline_options *o,
+                                const struct remote_caller *caller) {
     const struct image_limits limits = pipeline_image_limits(&o->tiling);
     struct file_view view;
     enum status status = file_view_open(&view, file->path, 0, &job->failure);
     if (status != STATUS_OK) return status;
     identify(&job->record, &view, file->path);
-    if (decode)
+    struct arena_mark mark = arena_mark(&job->arena);
+    if (is_utf8(file->name))
         status = image_decode(&job->image, &job->info, view.data, view.size, file->path, &limits,
-                              true, &job->arena, &job->failure);
+                              o->apply_exif, &job->arena, &job->failure);
+    if (!o->apply_exif) job->info.exif_orientation = 1;
+    if (status == STATUS_OK && is_utf8(file->name) && o->remote && caller) {
+        // Many pictures may wait for the service.
+        if (!annotate_files_need_pixels(o->outputs)) {
+            job->image.pixels = NULL;
+            arena_release(&job->arena, mark);
+        }
+        ask(job, file, &view, o, caller);
+    }
     file_view_close(&view);
     return status;
 }
@@ -81,10 +120,11 @@ static enum status load_record(struct annotate_job *job, const struct pipeline_o
     const struct input_file *file = &o->files->items[job->index];
     TRY(record_read(&job->record, line->text, line->size, "manifest.jsonl", false, o->classes,
                     &job->arena, &job->failure));
-    return annotate_files_need_pixels(o->outputs) ? load_picture(job, file, o, true) : STATUS_OK;
+    return annotate_files_need_pixels(o->outputs) ? load_picture(job, file, o, NULL) : STATUS_OK;
 }
 
-void job_load(struct annotate_job *job, const struct pipeline_options *options) {
+void job_load(struct annotate_job *job, const struct pipeline_options *options,
+              const struct remote_caller *caller) {
     const struct input_file *file = &options->files->items[job->index];
     struct annotate_record *record = &job->record;
     arena_init(&job->arena, ARENA_BLOCK_BYTES, 0);
@@ -95,7 +135,7 @@ void job_load(struct annotate_job *job, const struct pipeline_options *options) 
     if (options->plan[job->index] == PLAN_FILES)
         status = load_record(job, options);
     else
-        status = load_picture(job, file, options, is_utf8(file->name));
+        status = load_picture(job, file, options, caller);
     if (status != STATUS_OK) fail(job, code_of(status, &job->info));
     if (!record->failed && !is_utf8(file->name)) {
         error_set(&job->failure, STATUS_DATA, "%s: the name is not UTF-8, which JSON cannot hold",
@@ -113,9 +153,11 @@ void job_load(struct annotate_job *job, const struct pipeline_options *options) 
 // ---- Detecting ----
 
 void job_detect(struct annotate_job *job, const struct pipeline_options *options) {
-    if (job->record.failed || options->plan[job->index] == PLAN_FILES) return;
+    if (job->record.failed || job->is_detected || options->plan[job->index] == PLAN_FILES) return;
+    double start = clock_seconds();
     enum status status = detect_tiled(options->detector, &job->image, &options->filter->limits,
                                       &options->tiling, &job->arena, &job->list, &job->failure);
+    job->detect_seconds = clock_seconds() - start;
     if (status == STATUS_OK) return;
     error_prefix(&job->failure, "%s: ", options->files->items[job->index].path);
     fail(job, code_of(status, &job->info));

@@ -12,13 +12,19 @@ struct annotate_job {
     struct detection_list list;
     struct annotate_record record; // record.failed from the first failure on
     struct error failure;          // its message
+    enum status status; // other than STATUS_OK: nothing can be detected any more; in failure why
+    double detect_seconds;
     bool has_arena;
-    bool dropped; // by an interruption
+    bool is_detected; // by a service
+    bool dropped;     // by an interruption
 };
 
-// Reads the file, and its old record if only files are to be written.
-void job_load(struct annotate_job *job, const struct pipeline_options *options);
+// Reads the file, and its old record if only files are to be written. Where there is a service, it
+// detects; caller is who waits for it.
+void job_load(struct annotate_job *job, const struct pipeline_options *options,
+              const struct remote_caller *caller);
 
+// Detects, unless that is done.
 void job_detect(struct annotate_job *job, const struct pipeline_options *options);
 
 // Writes the picture's files and appends its record to line. Errors are those of outputs.

@@ -101,6 +101,7 @@ static enum status take_lines(struct journal *journal, const struct places *plac
                               struct error *err) {
     struct arena scratch;
     enum status status = STATUS_OK;
+    if (view->size == 0) return STATUS_OK;
     const char *end = view->data + view->size;
     arena_init(&scratch, 1 << 14, 0);
     for (const char *line = view->data; line < end && status == STATUS_OK;) {

@@ -8,6 +8,8 @@
 #include "tools/annotate_job.h"
 
 enum { NUM_LOADERS = 2, NUM_WRITERS = 2, NUM_JOBS = 6, NUM_JOBS_OF_TILES = 3 };
+// Pictures that a service looks at, and those that are written meanwhile.
+enum { MOST_LOADERS = REMOTE_MOST_JOBS, MOST_JOBS = MOST_LOADERS + NUM_WRITERS };
 
 struct pipeline {
     const struct pipeline_options *options;
@@ -17,7 +19,7 @@ struct pipeline {
     int64_t next;          // file to look at
     int64_t num_taken;     // of all processes' work, so far
     int num_loaders;       // that still run
-    bool stop;             // take no more pictures
+    atomic_bool stop;      // take no more pictures
     enum status status;    // the first error
     struct error *err;
 };
@@ -39,8 +41,31 @@ static int64_t take_next(struct pipeline *p) {
     return taken;
 }
 
+static void fail(struct pipeline *p, enum status status, const struct error *failure) {
+    if (p->status != STATUS_OK) return;
+    p->status = error_set(p->err, status, "%s", failure->message);
+    p->stop = true;
+}
+
+static void warn(void *context, const char *message) {
+    struct pipeline *p = context;
+    pthread_mutex_lock(&p->mutex);
+    progress_clear(p->options->progress);
+    log_message(p->options->log, LOG_WARNING, "%s", message);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+// Without the service nothing more can be done.
+static void end_if_lost(struct pipeline *p, const struct annotate_job *job) {
+    if (job->status == STATUS_OK) return;
+    pthread_mutex_lock(&p->mutex);
+    fail(p, job->status, &job->failure);
+    pthread_mutex_unlock(&p->mutex);
+}
+
 static void *load_pictures(void *context) {
     struct pipeline *p = context;
+    const struct remote_caller caller = {&p->stop, p->options->is_interrupted, warn, p};
     for (;;) {
         struct annotate_job *job = queue_pop(p->idle);
         int64_t index = take_next(p);
@@ -49,7 +74,8 @@ static void *load_pictures(void *context) {
             break;
         }
         job->index = index;
-        job_load(job, p->options);
+        job_load(job, p->options, &caller);
+        end_if_lost(p, job);
         queue_push(p->loaded, job);
     }
     pthread_mutex_lock(&p->mutex);
@@ -60,12 +86,6 @@ static void *load_pictures(void *context) {
 }
 
 // ---- Writers ----
-
-static void fail(struct pipeline *p, enum status status, const struct error *failure) {
-    if (p->status != STATUS_OK) return;
-    p->status = error_set(p->err, status, "%s", failure->message);
-    p->stop = true;
-}
 
 static void report(struct pipeline *p, const struct annotate_job *job) {
     const struct pipeline_options *o = p->options;
@@ -126,12 +146,9 @@ static bool is_stopped(struct pipeline *p) {
 static void detect_pictures(struct pipeline *p) {
     const struct pipeline_options *o = p->options;
     for (struct annotate_job *job = queue_pop(p->loaded); job; job = queue_pop(p->loaded)) {
-        job->dropped = is_stopped(p);
-        if (!job->dropped) {
-            double start = clock_seconds();
-            job_detect(job, o);
-            p->result->detect_seconds += clock_seconds() - start;
-        }
+        if (!job->is_detected) job->dropped = is_stopped(p);
+        if (!job->dropped) job_detect(job, o);
+        p->result->detect_seconds += job->detect_seconds;
         queue_push(p->detected, job);
         o->tick(o->tick_context);
     }
@@ -148,13 +165,15 @@ static int start_threads(pthread_t *threads, int count, void *(*run)(void *), st
 }
 
 static enum status run_threads(struct pipeline *p, struct error *err) {
-    pthread_t loaders[NUM_LOADERS];
+    pthread_t loaders[MOST_LOADERS];
     pthread_t writers[NUM_WRITERS];
-    p->num_loaders = NUM_LOADERS;
+    const struct remote *remote = p->options->remote;
+    int wanted = remote ? (int)remote_jobs(remote) : NUM_LOADERS;
+    p->num_loaders = wanted;
     int num_writers = start_threads(writers, NUM_WRITERS, write_pictures, p);
-    int num_loaders = num_writers > 0 ? start_threads(loaders, NUM_LOADERS, load_pictures, p) : 0;
+    int num_loaders = num_writers > 0 ? start_threads(loaders, wanted, load_pictures, p) : 0;
     pthread_mutex_lock(&p->mutex);
-    p->num_loaders -= NUM_LOADERS - num_loaders; // those that never ran
+    p->num_loaders -= wanted - num_loaders; // those that never ran
     bool none = p->num_loaders == 0;
     pthread_mutex_unlock(&p->mutex);
     if (none) queue_close(p->loaded);
@@ -168,25 +187,26 @@ static enum status run_threads(struct pipeline *p, struct error *err) {
 }
 
 static enum status make_queues(struct pipeline *p, struct error *err) {
-    TRY(queue_create(&p->idle, NUM_JOBS, err));
-    TRY(queue_create(&p->loaded, NUM_JOBS, err));
-    return queue_create(&p->detected, NUM_JOBS, err);
+    TRY(queue_create(&p->idle, MOST_JOBS, err));
+    TRY(queue_create(&p->loaded, MOST_JOBS, err));
+    return queue_create(&p->detected, MOST_JOBS, err);
 }
 
 enum status pipeline_run(const struct pipeline_options *options, struct pipeline_result *result,
                          struct error *err) {
-    struct annotate_job jobs[NUM_JOBS] = {0};
+    struct annotate_job jobs[MOST_JOBS] = {0};
     struct pipeline p = {.options = options, .result = result, .err = err};
     *result = (struct pipeline_result){0};
     pthread_mutex_init(&p.mutex, NULL);
     enum status status = make_queues(&p, err);
     if (status == STATUS_OK) {
         int num_jobs = options->tiling.side > 0 ? NUM_JOBS_OF_TILES : NUM_JOBS;
+        if (options->remote) num_jobs = (int)remote_jobs(options->remote) + NUM_WRITERS;
         for (int i = 0; i < num_jobs; i++)
             queue_push(p.idle, &jobs[i]);
         status = run_threads(&p, err);
     }
-    for (int i = 0; i < NUM_JOBS; i++)
+    for (int i = 0; i < MOST_JOBS; i++)
         job_empty(&jobs[i]);
     queue_destroy(p.idle);
     queue_destroy(p.loaded);

@@ -3,6 +3,9 @@
 //
 //     loaders  ->  the caller's thread, which detects  ->  writers
 //
+// Where a service detects, loaders have it look at what they loaded, so that it has several
+// pictures to work on at any time.
+//
 // Jobs circulate between them, a fixed number, each with the memory of one picture: memory does not
 // grow with the number of pictures.
 #pragma once
@@ -10,6 +13,7 @@
 #include "tools/annotate_filter.h"
 #include "tools/annotate_journal.h"
 #include "tools/annotate_record.h"
+#include "tools/annotate_remote.h"
 #include "tools/annotate_tiles.h"
 #include "tools/progress.h"
 
@@ -24,9 +28,11 @@ struct pipeline_options {
     const uint8_t *plan;              // [number of files], enum plan_step
     const struct journal_line *lines; // of files with PLAN_FILES
     int rank, size;                   // this process takes each size-th of what is to be done
-    struct detector *detector;
+    struct detector *detector;        // of a local model
+    struct remote *remote;            // a service in its place; NULL: none
     const struct detection_filter *filter;
     struct tiling tiling;
+    bool apply_exif;
     const struct record_origin *origin;
     const struct class_list *classes;
     const struct annotate_output_options *outputs;
@@ -45,7 +51,7 @@ struct pipeline_result {
     int64_t num_objects;
     bool interrupted;
     bool too_many_failures;
-    double detect_seconds; // that the detector took
+    double detect_seconds; // that the detector took, or in which a service was asked
 };
 
 // A picture that cannot be used is recorded; only an output that cannot be written is an error.

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "tools/annotate_run.h"
 #include "train/folder.h"
+#include "train/folder_lock.h"
 
 // ---- What results depend on ----
 
@@ -41,6 +42,9 @@ static enum status hash_options(struct annotate_run *run, struct error *err) {
     output_open_memory(&detection);
     output_open_memory(&files);
     write_options(run, DETECTION, &detection);
+    // Devices of one kind compute the same.
+    if (strcmp(run->options->device, "cpu") != 0) output_text(&detection, "device=cuda\n");
+    if (run->options->exif == EXIF_IGNORE) output_text(&detection, "exif=ignore\n");
     write_options(run, FILES, &files);
     for (size_t i = 0; i < sizeof OWN_FILES / sizeof OWN_FILES[0]; i++)
         output_printf(&files, "%d", annotate_wants(o, OWN_FILES[i]));
@@ -72,7 +76,10 @@ static enum status hash_file(char hex[SHA256_HEX_BYTES], const char *path, struc
 
 enum status annotate_identify(struct annotate_run *run, struct error *err) {
     TRY(hash_options(run, err));
-    if (annotate_leads(run)) TRY(hash_file(run->origin.model, run->options->weights, err));
+    if (run->remote)
+        memcpy(run->origin.model, run->remote_model.sha256, sizeof run->origin.model);
+    else if (annotate_leads(run))
+        TRY(hash_file(run->origin.model, run->options->weights, err));
     return communicator_broadcast(run->communicator, run->origin.model, sizeof run->origin.model,
                                   err);
 }
@@ -155,13 +162,14 @@ static enum status decide(struct annotate_run *run, struct error *err) {
     struct stat info;
     bool exists = stat(folder, &info) == 0;
     memset(run->plan, PLAN_DETECT, (size_t)run->files.count);
+    if (!o->dry_run) TRY(folder_make(folder, err));
+    if (!o->dry_run) TRY(folder_lock(&run->lock, folder, "run", err));
     TRY(journal_load(&run->journal, folder, &run->files, run->invocation->arena, err));
     if (run->journal.has_journals && !o->resume && !o->force && !o->dry_run)
         return error_set(err, STATUS_USAGE,
                          "%s holds a run that was ended before its time: --resume goes on with it, "
                          "--force starts anew",
                          folder);
-    if (!o->dry_run) TRY(folder_make(folder, err));
     if (exists && !o->dry_run) TRY(remove_unfinished(folder, err));
     if (o->resume) return plan_from_journal(run, err);
     return o->dry_run ? STATUS_OK : journal_remove(folder, err);

@@ -1,10 +1,13 @@
 #include "tools/annotate_run.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "tools/device.h"
 #include "tools/interrupt.h"
+#include "train/folder_lock.h"
 
 // So long pictures may take to be found, and outputs to be put together.
 static const double PREPARE_SECONDS = 3600;
@@ -57,9 +60,11 @@ static enum status share_files(struct annotate_run *run, struct error *err) {
 static enum status find_files(struct annotate_run *run, struct error *err) {
     struct invocation *invocation = run->invocation;
     const struct annotate_options *o = run->options;
+    const struct input_search search = {
+        .recursive = o->recursive, .extensions = &o->extensions, .out = o->outputs.out};
     if (annotate_leads(run)) {
-        TRY(input_files_find(&run->files, invocation->operands, invocation->num_operands,
-                             o->recursive, o->outputs.out, invocation->arena, err));
+        TRY(input_files_find(&run->files, invocation->operands, invocation->num_operands, &search,
+                             invocation->arena, err));
         const char **names = arena_alloc(invocation->arena, run->files.count, sizeof *names);
         if (!names) return error_memory(err, "file names", 8 * run->files.count);
         for (int64_t i = 0; i < run->files.count; i++)
@@ -84,14 +89,43 @@ static enum status list_classes(struct annotate_run *run, struct error *err) {
     return STATUS_OK;
 }
 
+static enum status open_weights(struct annotate_run *run, struct error *err) {
+    const struct annotate_options *o = run->options;
+    struct nn_options nn = {.num_threads = (int)run->invocation->common.threads,
+                            .precision = o->precision};
+    TRY(device_choose(&nn, o->device, run->communicator, err));
+    TRY(detector_open(&run->detector, o->weights, &o->overrides, &nn, err));
+    return list_classes(run, err);
+}
+
+static void warn_of_service(void *context, const char *message) {
+    const struct annotate_run *run = context;
+    log_message(&run->invocation->log, LOG_WARNING, "%s", message);
+}
+
+// What the service computes with stands in the options as if it had been given here, since records
+// tell by them which results are alike.
+static enum status open_service(struct annotate_run *run, struct error *err) {
+    struct annotate_options *o = run->options;
+    struct remote_model *model = &run->remote_model;
+    atomic_bool never = false;
+    const struct remote_caller caller = {&never, interrupt_asked, warn_of_service, run};
+    signal(SIGPIPE, SIG_IGN); // of a connection that the service closes
+    TRY(remote_open(&run->remote, &o->remote, &caller, model, run->invocation->arena, err));
+    run->classes = model->classes;
+    o->overrides = model->overrides;
+    o->precision = model->precision;
+    o->device = model->device;
+    return STATUS_OK;
+}
+
 static enum status open_model(struct annotate_run *run, struct error *err) {
     const struct annotate_options *o = run->options;
-    const struct nn_options nn = {.num_threads = (int)run->invocation->common.threads,
-                                  .precision = o->precision};
-    TRY(detector_open(&run->detector, o->weights, &o->overrides, &nn, err));
-    TRY(list_classes(run, err));
-    return detection_filter_make(&run->filter, &o->filter, &run->detector, run->invocation->arena,
-                                 err);
+    TRY(o->remote.server ? open_service(run, err) : open_weights(run, err));
+    int64_t own = o->remote.server ? run->remote_model.max_detections
+                                   : run->detector.model.config.box.detections;
+    return detection_filter_make(&run->filter, &o->filter, &run->classes, own,
+                                 run->invocation->arena, err);
 }
 
 // ---- Events ----
@@ -163,17 +197,19 @@ static void tick(void *context) {
     count_elsewhere(run);
 }
 
-static enum status work(struct annotate_run *run, struct error *err) {
+struct pipeline_options annotate_pipeline(struct annotate_run *run) {
     const struct annotate_options *o = run->options;
-    const struct pipeline_options pipeline = {
+    return (struct pipeline_options){
         .files = &run->files,
         .plan = run->plan,
         .lines = run->lines,
         .rank = communicator_rank(run->communicator),
         .size = communicator_size(run->communicator),
         .detector = &run->detector,
+        .remote = run->remote,
         .filter = &run->filter,
         .tiling = o->tiling,
+        .apply_exif = o->exif == EXIF_APPLY,
         .origin = &run->origin,
         .classes = &run->classes,
         .outputs = &o->outputs,
@@ -185,6 +221,11 @@ static enum status work(struct annotate_run *run, struct error *err) {
         .tick = tick,
         .tick_context = run,
     };
+}
+
+static enum status work(struct annotate_run *run, struct error *err) {
+    const struct annotate_options *o = run->options;
+    const struct pipeline_options pipeline = annotate_pipeline(run);
     TRY(journal_open(&run->writer, o->outputs.out, pipeline.rank, err));
     progress_start(&run->progress, &run->invocation->log, run->num_to_do);
     if (!annotate_leads(run) || o->progress == PROGRESS_NONE) run->progress.enabled = false;
@@ -245,6 +286,29 @@ static enum status finish(struct annotate_run *run, double start, struct error *
     return status;
 }
 
+// "no .jpg, .jpeg or .png files"
+static enum status report_nothing(struct annotate_run *run, struct error *err) {
+    struct invocation *invocation = run->invocation;
+    const struct option_texts *extensions = &run->options->extensions;
+    struct output text;
+    output_open_memory(&text);
+    for (int64_t i = 0; i < extensions->count; i++)
+        output_printf(&text, "%s.%s",
+                      i == 0                      ? ""
+                      : i + 1 < extensions->count ? ", "
+                                                  : " or ",
+                      extensions->items[i] + (extensions->items[i][0] == '.'));
+    enum status status = output_finish(&text, err);
+    if (status == STATUS_OK)
+        log_message(&invocation->log, LOG_WARNING, "%s: no %s files%s", invocation->operands[0],
+                    text.data ? text.data : "",
+                    run->options->recursive ? ""
+                                            : " (folders in it are searched with --recursive)");
+    output_discard(&text);
+    invocation->outcome = EXIT_CODE_NOTHING_TO_DO;
+    return status;
+}
+
 enum status annotate_run(struct annotate_run *run, struct error *err) {
     struct invocation *invocation = run->invocation;
     const struct communicator_options communicator = {.log = &invocation->log,
@@ -258,12 +322,7 @@ enum status annotate_run(struct annotate_run *run, struct error *err) {
     annotate_outputs_complete(&run->options->outputs);
     TRY(find_files(run, err));
     if (run->files.count == 0) {
-        log_message(&invocation->log, LOG_WARNING, "%s: no .jpg, .jpeg or .png files%s",
-                    invocation->operands[0],
-                    run->options->recursive ? ""
-                                            : " (folders in it are searched with --recursive)");
-        invocation->outcome = EXIT_CODE_NOTHING_TO_DO;
-        return STATUS_OK;
+        return report_nothing(run, err);
     }
     TRY(open_model(run, err));
     TRY(annotate_identify(run, err));
@@ -276,7 +335,9 @@ enum status annotate_run(struct annotate_run *run, struct error *err) {
 }
 
 void annotate_run_close(struct annotate_run *run) {
+    folder_unlock(&run->lock, run->options->outputs.out);
     journal_close(&run->journal);
     detector_close(&run->detector);
+    remote_close(run->remote);
     input_files_destroy(&run->files);
 }

@@ -6,13 +6,18 @@
 #include "tools/command.h"
 #include "train/communicator.h"
 
+enum exif_use { EXIF_APPLY, EXIF_IGNORE };
 enum progress_style { PROGRESS_AUTO, PROGRESS_JSON, PROGRESS_NONE };
 
 struct annotate_options {
-    const char *weights;
-    struct option_texts overrides;
+    const char *weights; // NULL: a service in its place
+    struct remote_options remote;
+    struct option_texts overrides; // of a service, what it says; precision and device, too
     enum nn_precision precision;
+    const char *device;
     bool recursive;
+    struct option_texts extensions;
+    enum exif_use exif;
     struct filter_options filter;
     struct tiling tiling;
     struct annotate_output_options outputs;
@@ -29,8 +34,11 @@ struct annotate_run {
     struct invocation *invocation;
     struct annotate_options *options;
     struct communicator *communicator;
+    int lock; // rank 0: of the folder that is written to; -1: none
     struct input_files files;
-    struct detector detector;
+    struct detector detector; // zeroed where there is a service
+    struct remote *remote;
+    struct remote_model remote_model;
     struct class_list classes;
     struct detection_filter filter;
     struct record_origin origin;
@@ -44,6 +52,8 @@ struct annotate_run {
     int64_t num_pictures, num_objects; // in the outputs, those of earlier runs included
     int64_t *counted; // [number of processes], bytes of their journals that were looked at
 };
+
+struct pipeline_options annotate_pipeline(struct annotate_run *run);
 
 bool annotate_leads(const struct annotate_run *run); // rank 0
 

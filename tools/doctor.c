@@ -7,20 +7,25 @@
 #include "detector/self_test.h"
 #include "nn/onednn.h"
 #include "tools/command.h"
+#include "tools/device.h"
+#include "tools/doctor_cuda.h"
 #include "tools/machine.h"
 #include "tools/progress.h"
 
 struct doctor_options {
+    const char *device;
     bool json;
 };
 
 static const struct option OPTIONS[] = {
+    DEVICE_ROW(struct doctor_options),
     {.name = "json", OPTION_FIELD(struct doctor_options, json), .help = "print one JSON document"},
     {0},
 };
 
 static const struct example EXAMPLES[] = {
     {"gctmask doctor", "the first thing to look at when something is odd or slow"},
+    {"gctmask doctor --device cuda", "test the graphics processor instead of the processor"},
     {0},
 };
 
@@ -42,20 +47,22 @@ struct outcome {
 struct examination {
     struct machine machine;
     struct onednn_version onednn;
+    struct doctor_cuda cuda;
     struct outcome outcomes[MAX_TESTS];
     int num_outcomes;
     int num_failed;
 };
 
-static void examine(struct examination *e, int num_threads) {
+static void examine(struct examination *e, const struct nn_options *options) {
     *e = (struct examination){.onednn = onednn_version()};
     machine_look(&e->machine);
+    doctor_cuda_look(&e->cuda);
     for (const struct self_test *test = SELF_TESTS; test->name && e->num_outcomes < MAX_TESTS;
          test++) {
         struct outcome *outcome = &e->outcomes[e->num_outcomes++];
         double start = seconds_now();
         outcome->test = test;
-        outcome->status = test->run(num_threads, &outcome->err);
+        outcome->status = test->run(options, &outcome->err);
         outcome->seconds = seconds_now() - start;
         e->num_failed += outcome->status != STATUS_OK;
     }
@@ -95,6 +102,7 @@ static void write_text(const struct examination *e, struct output *out) {
     write_bytes(out, "memory limit", m->limit_bytes);
     write_row(out, "huge pages", m->huge_pages);
     write_row(out, "idle threads", waiting());
+    doctor_cuda_write_text(&e->cuda, out);
     output_text(out, "\n");
     for (int i = 0; i < e->num_outcomes; i++) {
         const struct outcome *o = &e->outcomes[i];
@@ -143,6 +151,7 @@ static void write_json(const struct examination *e, struct output *out) {
     json_write_key_int64(w, "limit_bytes", m->limit_bytes);
     json_write_key_text(w, "huge_pages", m->huge_pages);
     json_write_key_text(w, "idle_threads", waiting());
+    doctor_cuda_write_json(&e->cuda, w);
     write_json_tests(e, w);
     json_write_key_bool(w, "ok", e->num_failed == 0);
     json_write_end_object(w);
@@ -151,9 +160,10 @@ static void write_json(const struct examination *e, struct output *out) {
 
 static enum status run_doctor(struct invocation *invocation, struct error *err) {
     const struct doctor_options *options = invocation->options;
+    struct nn_options nn = {.num_threads = (int)invocation->common.threads};
     struct examination examination;
-    (void)err;
-    examine(&examination, (int)invocation->common.threads);
+    TRY(device_choose(&nn, options->device, NULL, err));
+    examine(&examination, &nn);
     if (options->json)
         write_json(&examination, invocation->out);
     else
@@ -166,9 +176,12 @@ const struct command doctor_command = {
     .name = "doctor",
     .summary = "show what the machine has and test that the program works on it",
     .description =
-        "Prints versions, processors and memory, and runs a self-test of a few seconds: a "
+        "Prints versions, processors, memory and what there is of CUDA, and runs a self-test of a "
+        "few seconds: a "
         "convolution against plain sums, image files there and back, and a small detector that "
-        "must find the same twice, to the last bit. The exit code is 1 if a test fails.",
+        "must find the same twice, to the last bit. The exit code is 1 if a test fails; that there "
+        "is "
+        "no CUDA is no failure.",
     .options = OPTIONS,
     .options_bytes = sizeof(struct doctor_options),
     .examples = EXAMPLES,

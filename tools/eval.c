@@ -4,6 +4,7 @@
 #include "eval/html.h"
 #include "eval/summary.h"
 #include "tools/command.h"
+#include "tools/device.h"
 #include "tools/eval_detect.h"
 #include "tools/eval_options.h"
 #include "tools/interrupt.h"
@@ -46,8 +47,8 @@ static const struct option OPTIONS[] = {
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
      .help = "what the network multiplies; bfloat16 (or bf16) is faster, and needs a processor "
-             "with avx512_bf16 or "
-             "amx_bf16"},
+             "with avx512_bf16 or amx_bf16; so is tf32, with --device cuda only"},
+    DEVICE_ROW(struct eval_options),
     {.name = "save-results",
      OPTION_FIELD(struct eval_options, save_results),
      .metavar = "FILE",
@@ -340,9 +341,11 @@ static enum status check_inputs(const struct eval_options *options, struct error
                          options->save_results ? "--save-results" : "--set");
     if (options->results && options->precision != NN_FLOAT32)
         return error_set(err, STATUS_USAGE, "--precision is for --weights");
+    if (options->results && strcmp(options->device, "cpu") != 0)
+        return error_set(err, STATUS_USAGE, "--device is for --weights");
     if (options->results && options->procs > 1)
         return error_set(err, STATUS_USAGE, "--procs is for --weights");
-    return STATUS_OK;
+    return device_check(options->device, err);
 }
 
 // An interruption is known to all processes, and told by the first one.

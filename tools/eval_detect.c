@@ -6,6 +6,7 @@
 
 #include "data/coco_image.h"
 #include "tools/detect_set.h"
+#include "tools/device.h"
 #include "tools/eval_classes.h"
 
 struct model_run {
@@ -70,8 +71,9 @@ static enum status detect(struct model_run *run, struct error *err) {
     const struct invocation *invocation = run->invocation;
     struct class_map classes;
     struct progress progress;
-    const struct nn_options nn = {.num_threads = (int)invocation->common.threads,
-                                  .precision = options->precision};
+    struct nn_options nn = {.num_threads = (int)invocation->common.threads,
+                            .precision = options->precision};
+    TRY(device_choose(&nn, options->device, run->communicator, err));
     TRY(choose_images(run, err));
     TRY(look_for_files(run, err));
     TRY(detector_open(&run->detector, options->weights, &options->overrides, &nn, err));

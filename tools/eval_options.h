@@ -15,6 +15,7 @@ struct eval_options {
     const char *save_results;
     struct option_texts overrides; // of the model
     enum nn_precision precision;
+    const char *device;
     int64_t procs; // that share the images
     struct option_texts iou_kinds;
     struct option_ints max_dets;

@@ -1,11 +1,10 @@
 // gctmask info: what a model is made of and what it costs.
-#include <stdlib.h>
-
 #include "detector/detector_model.h"
 #include "detector/summary.h"
 #include "tools/command.h"
+#include "tools/network_size.h"
 
-enum { MIN_SIDE = 32, MAX_SIDE = 16384, SIDE_MULTIPLE = 32, MAX_IMAGES = 1024 };
+enum { MAX_IMAGES = 1024 };
 
 struct info_options {
     const char *size;
@@ -42,29 +41,6 @@ static const struct example EXAMPLES[] = {
     {0},
 };
 
-static bool parse_side(const char **text, int32_t *side) {
-    char *end = NULL;
-    if (**text < '0' || **text > '9') return false;
-    long value = strtol(*text, &end, 10);
-    *text = end;
-    if (value < MIN_SIDE || value > MAX_SIDE) return false;
-    *side = (int32_t)((value + SIDE_MULTIPLE - 1) / SIDE_MULTIPLE * SIDE_MULTIPLE);
-    return true;
-}
-
-static enum status find_size(const struct info_options *options, const struct mask_rcnn *model,
-                             struct extent *size, struct error *err) {
-    *size = model_summary_usual_size(model);
-    if (!options->size) return STATUS_OK;
-    const char *at = options->size;
-    if (parse_side(&at, &size->width) && *at++ == 'x' && parse_side(&at, &size->height) &&
-        *at == '\0')
-        return STATUS_OK;
-    return error_set(err, STATUS_USAGE,
-                     "--size: expected WIDTHxHEIGHT, each %d to %d, found \"%.32s\"", MIN_SIDE,
-                     MAX_SIDE, options->size);
-}
-
 static void write_json(const struct detector_model *model, const struct model_summary *summary,
                        const char *path, struct output *out) {
     struct json_writer w;
@@ -81,9 +57,9 @@ static void write_json(const struct detector_model *model, const struct model_su
 static enum status summarise(struct invocation *invocation, struct detector_model *model,
                              struct error *err) {
     const struct info_options *options = invocation->options;
-    struct extent size;
+    struct extent size = model_summary_usual_size(&model->network);
     struct model_summary summary;
-    TRY(find_size(options, &model->network, &size, err));
+    if (options->size) TRY(network_size_parse(options->size, &size, err));
     TRY(model_summarise(&summary, &model->network, options->num_images, size, &model->arena, err));
     if (options->json)
         write_json(model, &summary, invocation->operands[0], invocation->out);

@@ -5,6 +5,7 @@
 
 #include "data/coco_image.h"
 #include "tools/command.h"
+#include "tools/device.h"
 #include "tools/interrupt.h"
 #include "tools/machine.h"
 #include "tools/readable.h"
@@ -111,7 +112,9 @@ static enum status initialise(struct session *s, struct error *err) {
 static enum status make_model(struct session *s, struct error *err) {
     const struct train_options *o = s->options;
     struct detector_model *model = &s->detector.model;
-    const struct nn_options nn = {.num_threads = (int)s->invocation->common.threads};
+    struct nn_options nn = {.num_threads = (int)s->invocation->common.threads,
+                            .precision = o->precision};
+    TRY(device_choose(&nn, o->device, s->communicator, err));
     TRY(detector_model_create(model, o->config, &o->overrides, true, (uint64_t)o->seed, err));
     s->configured_batch = model->config.schedule.batch;
     if (o->batch > 0 && o->batch != s->configured_batch)
@@ -386,6 +389,11 @@ static enum status run_train(struct invocation *invocation, struct error *err) {
     const struct train_options *options = invocation->options;
     int64_t max_drops = 0;
     TRY(train_options_max_drops(options, &max_drops, err));
+    TRY(device_check(options->device, err));
+    if (options->precision == NN_BF16 || options->precision == NN_BF16_ALIAS)
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "--precision bfloat16 is not for training; use float32, or tf32 with "
+                         "--device cuda");
     if (options->procs > 1 && !communicator_is_launched()) {
         int code = 0;
         TRY(launch((int)options->procs, invocation->argv, &code, err));

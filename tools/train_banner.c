@@ -86,9 +86,12 @@ static void show_schedule(struct train_report *report, const struct train_plan *
                       (long long)c->schedule.group, c->solver.learning_rate,
                       c->schedule.drop_factor, drops[0] ? drops : "no step",
                       (long long)c->schedule.warmup);
-    train_report_line(report, "run    %s: %d process%s of %d thread%s, seed %lld",
+    const char *device = plan->options->device;
+    bool is_cpu = strcmp(device, "cpu") == 0;
+    train_report_line(report, "run    %s: %d process%s of %d thread%s%s%s, seed %lld",
                       plan->options->out, plan->procs, plan->procs == 1 ? "" : "es", plan->threads,
-                      plan->threads == 1 ? "" : "s", (long long)plan->options->seed);
+                      plan->threads == 1 ? "" : "s", is_cpu ? "" : " on ", is_cpu ? "" : device,
+                      (long long)plan->options->seed);
 }
 
 static const char *origin_text(struct option_origin origin) {

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/device.h"
+
 static const char *const INIT_CLASSES[] = {"same", "by-position", "fresh", NULL};
 static const char *const INIT_PARTS[] = {"all", "backbone", NULL};
 
@@ -84,6 +86,13 @@ const struct option TRAIN_OPTIONS[] = {
      OPTION_BETWEEN(1, 1024),
      .default_text = "1",
      .help = "processes on this machine that share each batch; mpirun and srun work too"},
+    DEVICE_ROW(struct train_options),
+    {.name = "precision",
+     FIELD(precision),
+     .choices = NN_PRECISION_NAMES,
+     .default_text = "float32",
+     .help = "what is multiplied; tf32 is several times as fast, with --device cuda only; bfloat16 "
+             "is not for training"},
     {.name = "patience",
      FIELD(patience),
      OPTION_AT_LEAST(0),

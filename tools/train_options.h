@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/option.h"
+#include "nn/nn.h"
 #include "train/initialise.h"
 
 struct train_options {
@@ -17,6 +18,8 @@ struct train_options {
     int64_t batch; // 0: the configuration's
     int64_t seed;
     int64_t procs;
+    const char *device;
+    enum nn_precision precision;
     int64_t loader_threads;
     int64_t log_every, save_every, eval_every;
     int64_t keep, keep_every;

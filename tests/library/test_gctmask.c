@@ -249,13 +249,18 @@ static float first_score(const struct gctmask_options *options) {
 
 static void precision(void) {
     struct gctmask_model *model = NULL;
-    struct gctmask_options options = {.size = sizeof options, .precision = 2};
+    struct gctmask_options options = {.size = sizeof options, .precision = 3};
     gctmask_close(open_model()); // makes the file
     EXPECT_INT(
         gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
         GCTMASK_ARGUMENT);
-    EXPECT_CONTAINS(message, "precision: 2 is none");
+    EXPECT_CONTAINS(message, "precision: 3 is none");
     EXPECT(!model);
+    options.precision = GCTMASK_TF32;
+    EXPECT_INT(
+        gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
+        GCTMASK_UNSUPPORTED);
+    EXPECT_CONTAINS(message, "precision tf32: only the device cuda computes in it");
     // A program that knows nothing of it may have anything behind num_threads.
     struct gctmask_options older = {.size = offsetof(struct gctmask_options, precision),
                                     .num_threads = 2,
@@ -273,6 +278,36 @@ static void precision(void) {
     }
     float rounded = first_score(&options);
     EXPECT(rounded != score && fabsf(rounded - score) < 0.05f);
+}
+
+// ---- Devices ----
+
+static void expect_no_device(const char *device, enum gctmask_status expected, const char *text) {
+    struct gctmask_model *model = NULL;
+    const struct gctmask_options options = {.size = sizeof options, .device = device};
+    EXPECT_INT(
+        gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
+        expected);
+    EXPECT_CONTAINS(message, text);
+    EXPECT(!model);
+}
+
+// On a device: tests/cuda.
+static void device(void) {
+    gctmask_close(open_model()); // makes the file
+    const struct gctmask_options cpu = {.size = sizeof cpu, .device = "cpu"};
+    EXPECT(first_score(&cpu) == first_score(NULL));
+    // A program that knows nothing of it may have anything behind precision.
+    const struct gctmask_options older = {.size = offsetof(struct gctmask_options, device),
+                                          .device = "nothing"};
+    EXPECT(first_score(&older) == first_score(NULL));
+    expect_no_device("gpu", GCTMASK_ARGUMENT,
+                     "device: expected cpu, cuda or cuda:N, found \"gpu\"");
+    expect_no_device("", GCTMASK_ARGUMENT, "found \"\"");
+    setenv("GCTMASK_CUDA_MODULE", "/nowhere/cuda.so", 1);
+    expect_no_device("cuda", GCTMASK_DEVICE, "CUDA: cannot open /nowhere/cuda.so: ");
+    expect_no_device("cuda:1", GCTMASK_DEVICE, "CUDA: cannot open /nowhere/cuda.so: ");
+    unsetenv("GCTMASK_CUDA_MODULE");
 }
 
 // ---- Wrong calls and wrong inputs ----
@@ -434,6 +469,7 @@ int main(int argc, char **argv) {
                                           {"limits", limits},
                                           {"other sizes of options", other_sizes_of_options},
                                           {"precision", precision},
+                                          {"device", device},
                                           {"wrong options", wrong_options},
                                           {"wrong models", wrong_models},
                                           {"wrong images", wrong_images},

@@ -92,6 +92,37 @@ static void symbols(void) {
     EXPECT_TEXT(program_errors, "");
 }
 
+// Both the library and the program look for the CUDA module where it is installed. A file in its
+// place that is something else shows where they looked.
+static void module(void) {
+    static const char NO_MODULE[] = "/gctmask/gctmask-cuda.so is not a module of this program";
+    make_inputs();
+    EXPECT_INT(run_program(CMAKE " --install " BUILD_DIR " --prefix $SCRATCH/root "
+                                 "--component program >/dev/null\n" SET_UP
+                                 "mkdir -p $lib/gctmask; cp " FAIL_CALL
+                                 " $lib/gctmask/gctmask-cuda.so\n"
+                                 "cd /; $SCRATCH/root/bin/gctmask doctor | grep ^CUDA"),
+               0);
+    EXPECT_CONTAINS(program_output, "no: ");
+    EXPECT_CONTAINS(program_output, NO_MODULE);
+    EXPECT_INT(run_program(
+                   SET_UP "cat >device.c <<'END'\n"
+                          "#include <gctmask.h>\n#include <stdio.h>\n"
+                          "int main(int argc, char **argv) {\n"
+                          "    char message[GCTMASK_MESSAGE_BYTES];\n"
+                          "    struct gctmask_model *model = 0;\n"
+                          "    struct gctmask_options o = {.size = sizeof o, .device = \"cuda\"};\n"
+                          "    int status = gctmask_open(argv[argc - 1], &o, &model, message, "
+                          "sizeof message);\n"
+                          "    puts(message);\n    return status;\n}\nEND\n"
+                          "compile -o device $(pkg-config --cflags gctmask) device.c $(pkg-config "
+                          "--libs gctmask)\n"
+                          "LD_LIBRARY_PATH=$lib ./device $SCRATCH/m.safetensors"),
+               6);
+    EXPECT_CONTAINS(program_output, "CUDA: ");
+    EXPECT_CONTAINS(program_output, NO_MODULE);
+}
+
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"example", example},
@@ -99,5 +130,6 @@ int main(int argc, char **argv) {
                                           {"installed static", installed_static},
                                           {"header", header},
                                           {"symbols", symbols},
+                                          {"module", module},
                                           {0}});
 }

@@ -44,7 +44,7 @@ static const char *answer_with(const char *query) {
     "],\"truncated\":false,\"options\":{\"score\":0.05,\"max_dets\":100,\"classes\":[],"           \
     "\"nms\":0.5,\"mask\":\"" mask "\",\"mask_threshold\":0.5,\"polygon_tolerance\":0,"            \
     "\"exif\":\"apply\",\"format\":\"native\",\"image_id\":0,\"timeout_ms\":30000,"                \
-    "\"timing\":false}}\n"
+    "\"round\":true,\"timing\":false}}\n"
 #define PERSON                                                                                     \
     "{\"category_id\":1,\"category\":\"person\",\"score\":0.98765,\"bbox\":[0.5,1,4.25,4],"        \
     "\"area\":"
@@ -89,6 +89,28 @@ static void writes_coco(void) {
     EXPECT_TEXT(answer_with("format=coco&mask=box"),
                 "[{\"image_id\":0,\"category_id\":1,\"bbox\":[0.5,1,4.25,4],\"score\":0.98765},"
                 "{\"image_id\":0,\"category_id\":18,\"bbox\":[5,0,3,6],\"score\":0.5}]\n");
+    asked_free(&asked);
+}
+
+// The detector's own numbers, in its order.
+static void writes_all_digits(void) {
+    struct detect_outcome outcome;
+    ask_with("/v1/detect", "round=false", NULL);
+    test_outcome(&outcome, &asked.arena);
+    struct detection first = outcome.list.items[0];
+    outcome.list.items[0] = outcome.list.items[1];
+    outcome.list.items[1] = first;
+    cJSON *answer = cJSON_Parse(answer_to(&asked, &outcome));
+    const cJSON *objects = cJSON_GetObjectItem(answer, "detections");
+    REQUIRE(cJSON_GetArraySize(objects) == 2);
+    EXPECT_NEAR(cJSON_GetObjectItem(objects->child, "score")->valuedouble, 0.5, 0);
+    const cJSON *box = cJSON_GetObjectItem(objects->child->next, "bbox");
+    EXPECT_NEAR(cJSON_GetObjectItem(objects->child->next, "score")->valuedouble,
+                (double)first.score, 0);
+    EXPECT_NEAR(cJSON_GetArrayItem(box, 1)->valuedouble, (double)first.box[1], 0);
+    EXPECT_NEAR(cJSON_GetArrayItem(box, 3)->valuedouble,
+                (double)first.box[3] - (double)first.box[1], 0);
+    cJSON_Delete(answer);
     asked_free(&asked);
 }
 
@@ -430,6 +452,7 @@ int main(int argc, char **argv) {
                          {"writes_other_forms", writes_other_forms},
                          {"writes_coco", writes_coco},
                          {"writes_nothing_found", writes_nothing_found},
+                         {"writes_all_digits", writes_all_digits},
                          {"writes_timing", writes_timing},
                          {"says_how_pictures_lie", says_how_pictures_lie},
                          {"orders_objects", orders_objects},

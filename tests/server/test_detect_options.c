@@ -46,7 +46,8 @@ static void has_defaults(void) {
     EXPECT_TEXT(effective(),
                 "{\"score\":0.05,\"max_dets\":100,\"classes\":[],\"nms\":0.5,\"mask\":\"rle\","
                 "\"mask_threshold\":0.5,\"polygon_tolerance\":0,\"exif\":\"apply\","
-                "\"format\":\"native\",\"image_id\":0,\"timeout_ms\":30000,\"timing\":true}");
+                "\"format\":\"native\",\"image_id\":0,\"timeout_ms\":30000,\"round\":true,"
+                "\"timing\":true}");
     EXPECT(asked.request.wanted == NULL);
     asked_free(&asked);
 }
@@ -56,10 +57,10 @@ static void takes_all(void) {
         "{\"score\":0.25,\"max_dets\":7,\"classes\":[\"person\",\"10\"],\"nms\":0.75,"
         "\"mask\":\"rle_list\",\"mask_threshold\":0.125,\"polygon_tolerance\":1.5,"
         "\"exif\":\"ignore\",\"format\":\"coco\",\"image_id\":42,\"timeout_ms\":1000,"
-        "\"timing\":false}";
+        "\"round\":false,\"timing\":false}";
     ask_query("score=0.25&max_dets=7&classes=person,10&nms=0.75&mask=rle_list&mask_threshold=.125"
               "&polygon_tolerance=1.5&exif=ignore&format=coco&image_id=42&timeout_ms=1000"
-              "&timing=false");
+              "&round=false&timing=false");
     EXPECT_TEXT(asked_code(&asked), "");
     EXPECT_TEXT(effective(), EXPECTED);
     EXPECT_INT(asked.request.wanted[1], true);
@@ -69,7 +70,7 @@ static void takes_all(void) {
     ask_json("{\"score\":0.25,\"max_dets\":7,\"classes\":[\"person\",10],\"nms\":0.75,"
              "\"mask\":\"rle_list\",\"mask_threshold\":0.125,\"polygon_tolerance\":1.5,"
              "\"exif\":\"ignore\",\"format\":\"coco\",\"image_id\":42,\"timeout_ms\":1e3,"
-             "\"timing\":false}");
+             "\"round\":false,\"timing\":false}");
     EXPECT_TEXT(asked_code(&asked), "");
     EXPECT_TEXT(effective(), EXPECTED);
     EXPECT_INT(asked.request.wanted[3], true);

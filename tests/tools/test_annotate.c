@@ -173,10 +173,10 @@ static void turned(void) {
     begin();
     // An EXIF segment behind the start of the file: one entry, orientation 6.
     EXPECT_INT(
-        run_program("cd $SCRATCH/tree; rm -r b; mkdir on_side upright; "
+        run_program("cd $SCRATCH/tree; rm -r b; mkdir on_side upright lying; "
                     "(head -c 2 z.jpg; printf '\\xff\\xe1\\x00\\x22Exif\\0\\0II*\\0\\x08\\0\\0"
                     "\\0\\x01\\0\\x12\\x01\\x03\\0\\x01\\0\\0\\0\\x06\\0\\0\\0\\0\\0\\0\\0'; "
-                    "tail -c +3 z.jpg) >on_side/a.jpg; rm z.jpg"),
+                    "tail -c +3 z.jpg) >on_side/a.jpg; mv z.jpg lying/a.jpg"),
         0);
     arena_init(&arena, 1 << 16, 0);
     EXPECT_OK(
@@ -199,6 +199,16 @@ static void turned(void) {
     EXPECT_CONTAINS(program_output,
                     "{\"id\":1,\"width\":70,\"height\":90,\"file_name\":\"a.jpg\"}\n");
     EXPECT(strstr(program_output, "score") == NULL);
+    // As it lies, it is the picture without the segment.
+    EXPECT_INT(run_program("cd $SCRATCH; " ANNOTATE
+                           "tree/on_side --exif ignore --quiet && mv found "
+                           "on_side && " ANNOTATE "tree/lying --exif apply --quiet && cmp "
+                           "on_side/results.json found/results.json && "
+                           "cmp on_side/instances.json found/instances.json && "
+                           "gctmask annotate " MODEL "--out on_side tree/on_side --resume --quiet "
+                           "&& grep -c exif_orientation on_side/instances.json; rm -r on_side"),
+               0);
+    EXPECT_TEXT(program_output, "1\n"); // done again, turned
 }
 
 static void filters(void) {
@@ -290,7 +300,7 @@ static void refusals(void) {
         int code;
         const char *message;
     } cases[] = {
-        {"gctmask annotate x --out $SCRATCH/found", 64, "--weights FILE is required"},
+        {"gctmask annotate x --out $SCRATCH/found", 64, "--weights is missing, or --server"},
         {"gctmask annotate x " MODEL, 64, "--out DIR is required"},
         {ANNOTATE, 64, "INPUT... is missing"},
         {ANNOTATE "$SCRATCH/none", 66, "none: No such file or directory"},

@@ -83,6 +83,30 @@ static void lists(void) {
     EXPECT_CONTAINS(program_errors, "1 pictures failed");
 }
 
+// Extensions say what is taken from folders, in capitals or not; a file that is named is taken.
+static void extensions(void) {
+    static const struct {
+        const char *options, *names;
+    } cases[] = {
+        {"tree --ext png", "b.PNG b.png "},
+        {"tree --ext .PNG,jfif", "a.jfif b.PNG b.png "},
+        {"tree tree/png --ext jfif", "a.jfif png "},
+        {"tree", "a.jpg a2.jpg b.PNG b.png "},
+    };
+    begin();
+    EXPECT_INT(run_program("cd $SCRATCH; for n in a.jfif b.png b.PNG png; do "
+                           "ln in/images/val_000001.jpg tree/$n; done"),
+               0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "cd $SCRATCH; " ANNOTATE "%s --quiet " NAMES, cases[i].options);
+        EXPECT_INT(run_program(line), 0);
+        EXPECT_TEXT(program_output, cases[i].names);
+    }
+    EXPECT_INT(run_program("cd $SCRATCH; " ANNOTATE "tree --ext gif,.webp"), 3);
+    EXPECT_CONTAINS(program_errors, "tree: no .gif or .webp files");
+}
+
 static void refusals(void) {
     static const struct {
         const char *line;
@@ -120,6 +144,7 @@ int main(int argc, char **argv) {
                          {"patterns", patterns},
                          {"odd names", odd_names},
                          {"lists", lists},
+                         {"extensions", extensions},
                          {"refusals", refusals},
                          {0},
                      });

@@ -1,5 +1,5 @@
 // Long runs of gctmask annotate: interruptions, crashes, full disks, many processes, many pictures.
-// GCTMASK_ANNOTATE_KILLS=200 GCTMASK_ANNOTATE_PICTURES=10000 makes it a long test.
+// GCTMASK_ANNOTATE_KILLS=200 GCTMASK_ANNOTATE_PICTURES=10000 makes it a long test: minutes.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -114,6 +114,21 @@ static void forgotten_resume(void) {
     EXPECT_TEXT(program_output, "failures.jsonl\ninstances.json\nmanifest.jsonl\nresults.json\n");
 }
 
+// Two runs would mix their files. What a killed one leaves is in nobody's way (see kills).
+static void two_runs(void) {
+    begin(300);
+    EXPECT_INT(run_program("cd $SCRATCH; '" GCTMASK "' annotate " MODEL
+                           "tree --recursive --out found --quiet & pid=$!\n"
+                           "until [ -s found/.lock ]; do sleep 0.01; done; " ANNOTATE
+                           "tree/1 --resume; echo $?; " ANNOTATE "tree/1 --dry-run >/dev/null; "
+                           "echo $?; grep -c \"process $pid on\" found/.lock; wait $pid; echo $?; "
+                           "ls -A found; echo $pid >&2"),
+               0);
+    EXPECT_TEXT(program_output, "64\n0\n1\n2\nfailures.jsonl\ninstances.json\nmanifest.jsonl\n"
+                                "results.json\n");
+    EXPECT_CONTAINS(program_errors, "found: another run writes in this folder (process ");
+}
+
 // Files of 40 KiB at most, as if the disk were full behind them.
 static void full_disk(void) {
     begin(40);
@@ -130,6 +145,23 @@ static void full_disk(void) {
     EXPECT_INT(run_program("cd $SCRATCH; gctmask annotate " TREE "--out killed --resume; "
                            "diff -r whole killed"),
                0);
+}
+
+// A file system of its own that is too small, and then large enough.
+static void full_file_system(void) {
+    if (run_program("unshare -rm mount -t tmpfs none /mnt") != 0)
+        skip_case("no file system can be mounted here");
+    begin(40);
+    whole_run();
+    EXPECT_INT(run_program("cd $SCRATCH; mkdir killed; export SCRATCH; unshare -rm bash -c \"\n"
+                           "mount -t tmpfs -o size=400k none killed || exit 99\n"
+                           "'" GCTMASK "' annotate " TREE "--out killed; echo \\$?\n"
+                           "find killed -name '*.tmp.*'; mount -o remount,size=99m killed\n"
+                           "'" GCTMASK "' annotate " TREE "--out killed --resume; echo \\$?\n"
+                           "diff -r whole killed\""),
+               0);
+    EXPECT_TEXT(program_output, "73\n2\n");
+    EXPECT_CONTAINS(program_errors, "No space left on device");
 }
 
 static void interruption(void) {
@@ -281,7 +313,9 @@ int main(int argc, char **argv) {
                          {"other outputs", other_outputs},
                          {"kills", kills},
                          {"forgotten resume", forgotten_resume},
+                         {"two runs", two_runs},
                          {"full disk", full_disk},
+                         {"full file system", full_file_system},
                          {"interruption", interruption},
                          {"processes", processes},
                          {"too many failures", too_many_failures},

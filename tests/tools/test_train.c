@@ -60,7 +60,7 @@ static void folder(void) {
                     "cat checkpoints/latest; grep state run.json; grep '\"step\"' run.json"),
         0);
     EXPECT_CONTAINS(program_output,
-                    ".lock\ncheckpoints\nconfig.json\nevents.out.tfevents\nlog.txt\nmetrics.csv\n"
+                    "checkpoints\nconfig.json\nevents.out.tfevents\nlog.txt\nmetrics.csv\n"
                     "metrics.jsonl\nresults.json\nrun.json\ntiming.jsonl\n");
     EXPECT_CONTAINS(program_output, "checkpoints/step-0000004/:\nMANIFEST.json\nmodel.safetensors\n"
                                     "momentum.safetensors\nstate.json\n");
