@@ -297,9 +297,14 @@ void on_fault(int, siginfo_t *info, void *) {
 void catch_faults() {
     static char stack[64 * 1024];
     stack_t place = {};
-    place.ss_sp = stack;
-    place.ss_size = sizeof stack;
-    sigaltstack(&place, nullptr);
+    sigaltstack(nullptr, &place);
+    // Sanitizers have a stack there already, and free what they find when a thread ends.
+    if (place.ss_flags & SS_DISABLE) {
+        place = {};
+        place.ss_sp = stack;
+        place.ss_size = sizeof stack;
+        sigaltstack(&place, nullptr);
+    }
     struct sigaction action = {};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
