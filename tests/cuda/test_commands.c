@@ -189,22 +189,26 @@ static void ranks(void) {
 static void serve(void) {
     begin();
     if (run("command -v curl") != 0) skip_case("curl is not installed");
-    EXPECT_INT(run("gctmask serve --weights $SCRATCH/m.safetensors --listen 127.0.0.1:0 --device "
-                   "cuda 2>$SCRATCH/log & P=$!\n"
-                   "for ((i = 0; i < 600; i++)); do "
-                   "A=$(grep -o 'http://.*' $SCRATCH/log) && curl -sf $A/v1/health/ready && break; "
-                   "sleep 0.1; done >/dev/null\n"
-                   "curl -s $A/v1/info | grep -o '\"device\":\"cuda\"'\n"
-                   "for format in 1 2; do curl -s -T $I/val_000001.jpg "
-                   "\"$A/v1/detect?score=0&format=coco&image_id=1\" >$SCRATCH/d$format; done\n"
-                   "kill -HUP $P; for ((i = 0; i < 600; i++)); do "
-                   "grep 'model m, version' $SCRATCH/log && break; sleep 0.1; done\n"
-                   "curl -s -T $I/val_000001.jpg "
-                   "\"$A/v1/detect?score=0&format=coco&image_id=1\" >$SCRATCH/d3\n"
-                   "kill $P; wait $P; cd $SCRATCH; cmp d1 d2; cmp d1 d3; grep -c image_id d1"),
-               0);
+    EXPECT_INT(
+        run("(exec '" GCTMASK "' serve --weights $SCRATCH/m.safetensors --listen "
+            "127.0.0.1:0 --device cuda 2>$SCRATCH/log) & P=$!\n"
+            "for ((i = 0; i < 600; i++)); do "
+            "A=$(grep -o 'http://.*' $SCRATCH/log) && curl -sf $A/v1/health/ready && break; "
+            "sleep 0.1; done >/dev/null\n"
+            "curl -s $A/v1/info | grep -o '\"device\":\"cuda\"'\n"
+            "for format in 1 2; do curl -s -T $I/val_000001.jpg "
+            "\"$A/v1/detect?score=0&format=coco&image_id=1\" >$SCRATCH/d$format; done\n"
+            "N=$(grep -c 'model m, version' $SCRATCH/log); kill -HUP $P\n"
+            "for ((i = 0; i < 600; i++)); do "
+            "[ $(grep -c 'model m, version' $SCRATCH/log) -gt $N ] && break; sleep 0.1; done\n"
+            "curl -s -T $I/val_000001.jpg "
+            "\"$A/v1/detect?score=0&format=coco&image_id=1\" >$SCRATCH/d3\n"
+            "grep -c 'model m, version' $SCRATCH/log | sed \"s/^$((N + 1))$/changed/\"\n"
+            "kill $P; wait $P; echo $?; cd $SCRATCH; cmp d1 d2; cmp d1 d3; "
+            "grep -c image_id d1"),
+        0);
     EXPECT_CONTAINS(program_output, "\"device\":\"cuda\"\n");
-    EXPECT_CONTAINS(program_output, "\n1\n");
+    EXPECT_CONTAINS(program_output, "\nchanged\n0\n1\n");
     EXPECT_INT(run("cat $SCRATCH/log"), 0);
     EXPECT_CONTAINS(program_output, "--device cuda: without the sandbox, as ");
 }
