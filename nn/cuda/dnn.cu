@@ -16,7 +16,7 @@ static void forward(struct nn *nn, const struct dnn_shape *shape, const float *x
 static void backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
                           const float *weights, float *dx) {
     if (!cudnn_backward_data(nn, shape, dy, weights, dx))
-        implicit_gemm_backward_data(nn, shape, dy, weights, false, dx);
+        implicit_gemm_backward_data(nn, shape, dy, weights, dx);
 }
 
 static void backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
