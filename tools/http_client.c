@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/check.h"
+#include "base/symbol.h"
 
 static const char LIBRARY[] = "libcurl.so.4";
 static const double CONNECT_SECONDS = 10;
@@ -27,26 +27,19 @@ struct library {
     void (*slist_free_all)(struct curl_slist *list);
 };
 
-static bool find(void *module, const char *name, void *function) {
-    void *symbol = dlsym(module, name);
-    // A pointer to a function comes as one to data, which ISO C does not convert.
-    memcpy(function, &symbol, sizeof symbol);
-    return symbol != NULL;
-}
-
 static enum status load(struct library *l, struct error *err) {
     void *module = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!module)
         return error_set(err, STATUS_UNSUPPORTED, "%s: install the package libcurl4", dlerror());
-    bool found = find(module, "curl_global_init", &l->global_init) &&
-                 find(module, "curl_easy_init", &l->easy_init) &&
-                 find(module, "curl_easy_setopt", &l->easy_setopt) &&
-                 find(module, "curl_easy_perform", &l->easy_perform) &&
-                 find(module, "curl_easy_getinfo", &l->easy_getinfo) &&
-                 find(module, "curl_easy_cleanup", &l->easy_cleanup) &&
-                 find(module, "curl_easy_strerror", &l->easy_strerror) &&
-                 find(module, "curl_slist_append", &l->slist_append) &&
-                 find(module, "curl_slist_free_all", &l->slist_free_all);
+    bool found = symbol_find(module, "curl_global_init", &l->global_init) &&
+                 symbol_find(module, "curl_easy_init", &l->easy_init) &&
+                 symbol_find(module, "curl_easy_setopt", &l->easy_setopt) &&
+                 symbol_find(module, "curl_easy_perform", &l->easy_perform) &&
+                 symbol_find(module, "curl_easy_getinfo", &l->easy_getinfo) &&
+                 symbol_find(module, "curl_easy_cleanup", &l->easy_cleanup) &&
+                 symbol_find(module, "curl_easy_strerror", &l->easy_strerror) &&
+                 symbol_find(module, "curl_slist_append", &l->slist_append) &&
+                 symbol_find(module, "curl_slist_free_all", &l->slist_free_all);
     if (!found || l->global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(err, STATUS_UNSUPPORTED, "%s: not a library that this program can use",
                          LIBRARY);

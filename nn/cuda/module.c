@@ -2,9 +2,9 @@
 
 #include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/check.h"
+#include "base/symbol.h"
 #include "nn/cuda/backend.h"
 #include "nn/cuda/module_path.h"
 
@@ -26,14 +26,11 @@ static const struct cuda_backend *load(const char *path, struct error *err) {
         error_set(err, STATUS_DEVICE, "CUDA: cannot open %s", dlerror());
         return NULL;
     }
-    void *symbol = dlsym(module, CUDA_BACKEND_FUNCTION);
-    if (!symbol) {
+    cuda_backend_function *function = NULL;
+    if (!symbol_find(module, CUDA_BACKEND_FUNCTION, &function)) {
         error_set(err, STATUS_DEVICE, "CUDA: %s is not a module of this program", path);
         return NULL;
     }
-    // A pointer to a function comes as one to data, which ISO C does not convert.
-    cuda_backend_function *function = NULL;
-    memcpy(&function, &symbol, sizeof function);
     const struct cuda_backend *backend = function();
     if (backend->layout == cuda_backend_layout()) return backend;
     error_set(err, STATUS_DEVICE, "CUDA: %s belongs to another version of this program", path);

@@ -2,7 +2,8 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "base/symbol.h"
 
 static const char LIBRARY[] = "libcudnn.so.9";
 static const size_t OLDEST_VERSION = 90800; // the first that plans from a device's properties
@@ -14,12 +15,9 @@ enum status cudnn_open(struct cudnn *cudnn, struct error *err) {
                          "cuDNN: cannot open %s; install cuDNN 9, or name its folder in "
                          "LD_LIBRARY_PATH",
                          dlerror());
-    void *symbol = NULL;
-    // A pointer to a function comes as one to data, which ISO C does not convert.
 #define FIND(name)                                                                                 \
-    symbol = dlsym(library, #name);                                                                \
-    if (!symbol) return error_set(err, STATUS_DEVICE, "cuDNN: %s has no " #name, LIBRARY);         \
-    memcpy(&cudnn->name, &symbol, sizeof symbol);
+    if (!symbol_find(library, #name, &cudnn->name))                                                \
+        return error_set(err, STATUS_DEVICE, "cuDNN: %s has no " #name, LIBRARY);
     CUDNN_FUNCTIONS(FIND)
 #undef FIND
     size_t version = cudnn->cudnnGetVersion();
