@@ -90,3 +90,21 @@ void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape 
     const struct cost_columns sums = {1, 1, num_blocks(&blocks), (int64_t)sizes.weights};
     cost_columns_reduce(sheet, "blocks' gradients added", &sums);
 }
+
+// ---- Layers of one product ----
+
+void cost_dnn_pack(struct cost_sheet *sheet, const char *pass, const struct parameter *weight) {
+    cost_pass(sheet, pass, 2 * (double)weight->count, 0);
+}
+
+void cost_dnn_backward(struct cost_sheet *sheet, const struct dnn_shape *shape, const char *pass,
+                       const struct parameter *weight, const struct tensor *input) {
+    double count = (double)weight->count;
+    if (weight->grad) {
+        cost_dnn_backward_weights(sheet, shape);
+        cost_pass(sheet, "weights' gradient added", 3 * count, count);
+    }
+    if (!input->wants_grad) return;
+    cost_dnn_pack(sheet, pass, weight);
+    cost_dnn_backward_data(sheet, shape, cost_adds(input) > 0);
+}

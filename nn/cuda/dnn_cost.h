@@ -8,3 +8,10 @@
 void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *shape, bool has_residual);
 void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *shape, bool adds);
 void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape *shape);
+
+// The pass, of that name, that writes weights in the order in which products read them.
+void cost_dnn_pack(struct cost_sheet *sheet, const char *pass, const struct parameter *weight);
+// Both gradients of a layer that is one product: of its weights, added to what is there, and of its
+// input, for which its weights are packed again.
+void cost_dnn_backward(struct cost_sheet *sheet, const struct dnn_shape *shape, const char *pass,
+                       const struct parameter *weight, const struct tensor *input);

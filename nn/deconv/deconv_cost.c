@@ -1,6 +1,8 @@
 #include "nn/cuda/dnn_cost.h"
 #include "nn/deconv/deconv.h"
 
+static const char PACKING[] = "weights packed";
+
 // Of the product.
 static struct dnn_shape shape_of(const struct deconv *deconv, const struct tensor *x) {
     return (struct dnn_shape){
@@ -18,19 +20,14 @@ static struct dnn_shape shape_of(const struct deconv *deconv, const struct tenso
     };
 }
 
-static void pack(struct cost_sheet *sheet, double weights) {
-    cost_pass(sheet, "weights packed", 2 * weights, 0);
-}
-
 void cost_deconv_forward(struct cost_sheet *sheet, const struct call *base) {
     const struct deconv_call *call = (const struct deconv_call *)base;
     const struct deconv *deconv = call->deconv;
     const struct tensor *input = base->inputs[0];
     double y = (double)tensor_count(base->out);
-    double weights = (double)deconv->weight->count;
     struct dnn_shape shape = shape_of(deconv, input);
     if (y == 0) return;
-    pack(sheet, weights);
+    cost_dnn_pack(sheet, PACKING, deconv->weight);
     cost_dnn_forward(sheet, &shape, false);
     cost_pass(sheet, "result spread", 2 * y, y);
 }
@@ -40,17 +37,10 @@ void cost_deconv_backward(struct cost_sheet *sheet, const struct call *base) {
     const struct deconv *deconv = call->deconv;
     const struct tensor *input = base->inputs[0];
     double y = (double)tensor_count(base->out);
-    double weights = (double)deconv->weight->count;
     struct dnn_shape shape = shape_of(deconv, input);
     if (y == 0) return;
     cost_relu_gradient(sheet, base->out, call->relu);
     cost_bias_gradient(sheet, tensor_rows(base->out), deconv->out_channels, deconv->bias);
     cost_pass(sheet, "gradient collected", 2 * y, 0);
-    if (deconv->weight->grad) {
-        cost_dnn_backward_weights(sheet, &shape);
-        cost_pass(sheet, "weights' gradient added", 3 * weights, weights);
-    }
-    if (!input->wants_grad) return;
-    pack(sheet, weights);
-    cost_dnn_backward_data(sheet, &shape, cost_adds(input) > 0);
+    cost_dnn_backward(sheet, &shape, PACKING, deconv->weight, input);
 }
