@@ -124,14 +124,11 @@ enum status remote_read_models(struct remote_model *model, const struct output *
 
 // ---- The service ----
 
-static void read_precision(struct json_reader *r, enum nn_precision *precision) {
-    const struct json_string text = json_string(r);
-    for (int i = 0; NN_PRECISION_NAMES[i]; i++) {
-        if (!json_string_is(&text, NN_PRECISION_NAMES[i])) continue;
-        *precision = (enum nn_precision)i;
-        return;
-    }
-    json_fail(r, "a precision that this program does not know");
+static void read_precision(struct json_reader *r, enum nn_precision *precision,
+                           struct arena *arena) {
+    const char *text = json_text(r, arena);
+    if (!text || !nn_precision_named(text, precision))
+        json_fail(r, "a precision that this program does not know");
 }
 
 static void read_limits(struct json_reader *r, int64_t *max_timeout_ms) {
@@ -155,7 +152,7 @@ enum status remote_read_info(struct remote_model *model, int64_t *max_timeout_ms
     json_begin_object(&r);
     while (json_next_key(&r, &key)) {
         if (json_string_is(&key, "precision"))
-            read_precision(&r, &model->precision);
+            read_precision(&r, &model->precision, arena);
         else if (json_string_is(&key, "device"))
             model->device = json_text(&r, arena);
         else if (json_string_is(&key, "limits"))
