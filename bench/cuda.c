@@ -78,20 +78,27 @@ static enum status make_images(struct bench *b, struct error *err) {
 
 // ---- The work ----
 
+// What images become, for the device.
+static enum status place_input(const struct bench *b, struct tensor **input, struct error *err) {
+    const struct extent padded = b->scene.padded;
+    *input = nn_tensor(b->nn, b->batch, padded.height, padded.width, 3);
+    float *planes = nn_place(b->nn, *input);
+    TRY(nn_status(b->nn, err));
+    memcpy(planes, b->planes, (size_t)tensor_count(*input) * sizeof *planes);
+    nn_put(b->nn, *input, planes);
+    return STATUS_OK;
+}
+
 // From the network's input to masks of 28 x 28.
 static enum status run_network(struct bench *b, struct error *err) {
     struct nn *nn = b->nn;
     struct mask_rcnn *network = &b->model.network;
-    const struct extent padded = b->scene.padded;
     struct features features;
     struct box_list proposals;
     struct box_list detections;
     nn_begin(nn, NN_INFERENCE);
-    struct tensor *input = nn_tensor(nn, b->batch, padded.height, padded.width, 3);
-    float *planes = nn_place(nn, input);
-    TRY(nn_status(nn, err));
-    memcpy(planes, b->planes, (size_t)tensor_count(input) * sizeof *planes);
-    nn_put(nn, input, planes);
+    struct tensor *input = NULL;
+    TRY(place_input(b, &input, err));
     mask_rcnn_features(nn, network, input, &features);
     mask_rcnn_propose(nn, network, &features, b->scene.extents, &proposals);
     mask_rcnn_boxes(nn, network, &features, &proposals, b->scene.extents, &detections);
@@ -118,16 +125,12 @@ static enum status run_detection(struct bench *b, struct error *err) {
 // As train/step.c takes it.
 static enum status run_training(struct bench *b, struct error *err) {
     struct nn *nn = b->nn;
-    const struct extent padded = b->scene.padded;
     struct loss_settings settings = loss_settings_of(&b->model.config);
     struct losses losses;
     settings.step = b->step++;
     nn_begin(nn, NN_TRAINING);
-    struct tensor *input = nn_tensor(nn, b->batch, padded.height, padded.width, 3);
-    float *planes = nn_place(nn, input);
-    TRY(nn_status(nn, err));
-    memcpy(planes, b->planes, (size_t)tensor_count(input) * sizeof *planes);
-    nn_put(nn, input, planes);
+    struct tensor *input = NULL;
+    TRY(place_input(b, &input, err));
     scene_attach(&b->scene);
     mask_rcnn_losses(nn, &b->model.network, input, b->scene.extents, b->scene.truths, &settings,
                      &losses);
