@@ -14,9 +14,9 @@ static void forward(struct nn *nn, const struct dnn_shape *shape, const float *x
 }
 
 static void backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                          const float *weights, float *dx) {
-    if (!cudnn_backward_data(nn, shape, dy, weights, dx))
-        implicit_gemm_backward_data(nn, shape, dy, weights, dx);
+                          const float *weights, bool add, float *dx) {
+    if (!cudnn_backward_data(nn, shape, dy, weights, add, dx))
+        implicit_gemm_backward_data(nn, shape, dy, weights, add, dx);
 }
 
 static void backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
@@ -98,14 +98,15 @@ void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float
     if (count == 0) return;
     bool fits = shape->n >= block.n;
     float *wide_dy = fits ? NULL : widened(nn, dy, shape->n, block.n, out);
-    float *separate = add || !fits ? nn_scratch(nn, (fits ? shape->n : block.n) * in) : NULL;
+    float *separate =
+        dnn_data_separate(shape, add) ? nn_scratch(nn, (fits ? shape->n : block.n) * in) : NULL;
     float *target = separate ? separate : dx;
     if (nn_failed(nn)) return;
     for_blocks(fits ? shape->n : block.n, block.n, [&](int64_t first) {
-        backward_data(nn, &block, (fits ? dy : wide_dy) + first * out, weights,
+        backward_data(nn, &block, (fits ? dy : wide_dy) + first * out, weights, add && !separate,
                       target + first * in);
     });
-    if (add)
+    if (add && separate)
         cuda_rows_add(nn, separate, count, dx);
     else if (separate)
         cuda_copy(nn, dx, separate, count * (int64_t)sizeof *dx);

@@ -60,14 +60,16 @@ void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *s,
     if (s->n == 0) return;
     struct sizes sizes = sizes_of(s);
     double images = (double)block_of(s);
-    double values = images * (sizes.out + sizes.in) + sizes.weights;
+    bool separate = dnn_data_separate(s, adds);
+    double reads = adds && !separate ? 1 : 0; // what is there
+    double values = images * (sizes.out + (1 + reads) * sizes.in) + sizes.weights;
     double count = (double)s->n * sizes.in;
     if (s->n < block_of(s)) widen(sheet, s, sizes.out);
     for (int64_t i = 0; i < num_blocks(s); i++)
         cost_product(sheet, "input's gradient", values, images * sizes.operations);
-    if (adds)
+    if (adds && separate)
         cost_pass(sheet, "input's gradient added", 3 * count, count);
-    else if (s->n < block_of(s))
+    else if (separate)
         narrow(sheet, s, sizes.in);
 }
 

@@ -1,6 +1,7 @@
 // The extents of a convolution.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct dnn_shape {
@@ -23,6 +24,12 @@ static inline int64_t dnn_regions_at_once(int64_t positions) {
     while (count * 2 * positions <= DNN_ROWS_AT_ONCE)
         count *= 2;
     return count;
+}
+
+// Whether the gradient of the input arises in memory of its own, from which it is copied or added:
+// blocks of several images may not be filled, and may overlap, where images would be added twice.
+static inline bool dnn_data_separate(const struct dnn_shape *s, bool add) {
+    return s->at_once > 1 && (add || s->n < s->at_once);
 }
 
 // One row of a matrix product: [rows, in] to [rows, out].

@@ -126,6 +126,7 @@ void implicit_gemm_forward(struct nn *nn, const struct dnn_shape *s, const float
 struct data_gradient {
     struct dnn_shape s;
     const float *dy, *weights;
+    bool add;
     float *dx;
     int64_t rows, columns, terms, group;
 
@@ -151,13 +152,14 @@ struct data_gradient {
     }
 
     __device__ void store(int64_t row, int64_t column, float sum) const {
-        dx[row * s.in + group * columns + column] = sum;
+        int64_t at = row * s.in + group * columns + column;
+        dx[at] = add ? dx[at] + sum : sum;
     }
 };
 
 void implicit_gemm_backward_data(struct nn *nn, const struct dnn_shape *s, const float *dy,
-                                 const float *weights, float *dx) {
-    struct data_gradient f = {*s, dy, weights, dx, 0, 0, 0, 0};
+                                 const float *weights, bool add, float *dx) {
+    struct data_gradient f = {*s, dy, weights, add, dx, 0, 0, 0, 0};
     f.rows = s->n * s->h * s->w;
     f.columns = s->in / s->groups;
     f.terms = s->kernel * s->kernel * (s->out / s->groups);

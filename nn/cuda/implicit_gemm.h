@@ -9,7 +9,7 @@ void implicit_gemm_forward(struct nn *nn, const struct dnn_shape *shape, const f
                            const float *weights, const struct dnn_epilogue *epilogue, float *y);
 
 void implicit_gemm_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                                 const float *weights, float *dx);
+                                 const float *weights, bool add, float *dx);
 
 void implicit_gemm_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
                                     const float *dy, float *dweights);

@@ -39,6 +39,7 @@ static void add_layer(struct collector *c, const struct dnn_shape *shape, int32_
     int64_t n = shape->at_once;
     add(c, PRODUCT_FORWARD, shape, n, epilogue);
     add(c, PRODUCT_BACKWARD_DATA, shape, n, 0);
+    add(c, PRODUCT_BACKWARD_DATA, shape, n, EPILOGUE_ADD);
     add(c, PRODUCT_BACKWARD_WEIGHTS, shape, n, 0);
     if (n == 1) add(c, PRODUCT_BACKWARD_WEIGHTS, shape, MAX_BATCH, 0);
 }

@@ -25,8 +25,8 @@ bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
 }
 
 bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                         const float *weights, float *dx) {
-    (void)nn, (void)shape, (void)dy, (void)weights, (void)dx;
+                         const float *weights, bool add, float *dx) {
+    (void)nn, (void)shape, (void)dy, (void)weights, (void)add, (void)dx;
     return false;
 }
 

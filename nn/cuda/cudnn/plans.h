@@ -19,6 +19,7 @@ enum product_epilogue {
     EPILOGUE_BIAS = 1,     // + bias[out]
     EPILOGUE_RESIDUAL = 2, // + residual, which has the result's shape
     EPILOGUE_RELU = 4,
+    EPILOGUE_ADD = 8, // + what is there; of the gradient of the input, and nothing else with it
 };
 
 // cuDNN's fused kernels take a bias before anything else that follows, so then there is always one.
@@ -47,7 +48,8 @@ struct product {
 // What messages call it.
 void product_name(const struct product *product, char *text, size_t bytes);
 
-// Addresses on the device. Each product writes the one that it does not read.
+// Addresses on the device. Each product writes the one that it does not read, or, with
+// EPILOGUE_ADD, that it adds to.
 struct product_data {
     void *x, *weights, *y;
     const void *bias, *residual;

@@ -109,7 +109,7 @@ static descriptor multiplication(struct descriptors *list, const struct product 
     for (enum operand i = X; i <= Y; i++)
         parts[i] = i == result ? out : operand_of(list, product, i);
     float alpha = 1;
-    float beta = 0;
+    float beta = product->epilogue & EPILOGUE_ADD ? 1.0f : 0.0f;
     descriptor how = convolution(list, &product->shape);
     descriptor op = descriptor_create(list, names->type);
     descriptor_set_descriptor(list, op, names->convolution, how);
@@ -149,7 +149,7 @@ descriptor product_graph(struct descriptors *list, const struct product *product
     int64_t dims[DIMS];
     descriptor operations[MAX_OPERATIONS];
     int count = 0;
-    int32_t left = product->epilogue;
+    int32_t left = product->epilogue & ~EPILOGUE_ADD; // that is part of the multiplication
     dims_of(&product->shape, result_of(product), dims);
     // Each operation but the last hands its result on in a tensor that is never stored.
     int64_t number = left ? BETWEEN : (int64_t)result_of(product);
@@ -201,11 +201,12 @@ void product_name(const struct product *product, char *text, size_t bytes) {
     const struct dnn_shape *s = &product->shape;
     snprintf(text, bytes,
              "%s, [%lld, %lld, %lld, %lld] to %lld channels, kernel %lld, stride %lld, padding "
-             "%lld, groups %lld%s%s%s",
+             "%lld, groups %lld%s%s%s%s",
              NAMES[product->kind], (long long)s->n, (long long)s->h, (long long)s->w,
              (long long)s->in, (long long)s->out, (long long)s->kernel, (long long)s->stride,
              (long long)s->padding, (long long)s->groups,
              product->epilogue & EPILOGUE_BIAS ? ", bias" : "",
              product->epilogue & EPILOGUE_RESIDUAL ? ", residual" : "",
-             product->epilogue & EPILOGUE_RELU ? ", ReLU" : "");
+             product->epilogue & EPILOGUE_RELU ? ", ReLU" : "",
+             product->epilogue & EPILOGUE_ADD ? ", added" : "");
 }

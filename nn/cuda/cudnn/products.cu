@@ -93,9 +93,10 @@ bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
 }
 
 bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                         const float *weights, float *dx) {
+                         const float *weights, bool add, float *dx) {
     struct product_data data = {dx, (void *)weights, (void *)dy, NULL, NULL};
-    struct product product = product_of(nn, PRODUCT_BACKWARD_DATA, shape, 0, &data);
+    int32_t epilogue = add ? EPILOGUE_ADD : 0;
+    struct product product = product_of(nn, PRODUCT_BACKWARD_DATA, shape, epilogue, &data);
     return run(nn, &product, &data);
 }
 

@@ -21,7 +21,7 @@ bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
                    const float *weights, const struct dnn_epilogue *epilogue, float *y);
 
 bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                         const float *weights, float *dx);
+                         const float *weights, bool add, float *dx);
 
 bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
                             const float *dy, float *dweights);

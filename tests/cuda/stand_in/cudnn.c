@@ -228,7 +228,7 @@ static void clear(const struct view *v) {
 
 struct names {
     cudnnBackendDescriptorType_t type;
-    cudnnBackendAttributeName_t convolution, x, weights, y;
+    cudnnBackendAttributeName_t convolution, x, weights, y, beta;
 };
 
 enum { FORWARD, DATA, WEIGHTS, NUM_CONVOLUTIONS };
@@ -236,15 +236,17 @@ enum { FORWARD, DATA, WEIGHTS, NUM_CONVOLUTIONS };
 static const struct names CONVOLUTIONS[NUM_CONVOLUTIONS] = {
     {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
     {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY},
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
     {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY},
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
 };
 
 struct convolution {
@@ -284,7 +286,9 @@ static void convolve(struct memory *m, const struct descriptor *op, int kind) {
                             attribute_of(how, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES)->values.ints,
                             kind};
     const struct view *results[NUM_CONVOLUTIONS] = {&c.y, &c.x, &c.weights};
-    clear(results[kind]);
+    float beta = attribute_of(op, names->beta)->values.numbers[0];
+    if (beta == 0) clear(results[kind]);
+    if (beta != 0 && beta != 1) abort();
     for (int64_t n = 0; n < c.y.dims[0]; n++)
         for (int64_t out = 0; out < c.y.dims[1]; out++)
             for (int64_t h = 0; h < c.y.dims[2]; h++)
