@@ -233,8 +233,10 @@ void nn_put(struct nn *nn, struct tensor *t, const float *values) {
 static void release_data(struct nn *nn, struct tensor *t) {
     give_back(nn, t->data);
     give_back(nn, t->embedding);
+    give_back(nn, t->pull);
     t->data = NULL;
     t->embedding = NULL;
+    t->pull = NULL;
 }
 
 void nn_release(struct nn *nn, struct tensor *t) {
@@ -276,6 +278,7 @@ static void record(struct nn *nn, struct call *call) {
 }
 
 void nn_run(struct nn *nn, struct call *call) {
+    if (call->out) call->out->producer = call;
     if (nn->observer) nn->observer(nn->observer_context, call);
     if (nn->mode == NN_TRAINING && !nn_failed(nn)) record(nn, call);
     if (!nn_failed(nn)) device_forward(nn, call);

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct call;
+
 struct tensor {
     int64_t n, h, w, c;
     float *data;     // NHWC; on the plan device, an address that cannot be used
@@ -18,6 +20,10 @@ struct tensor {
     // reads this tensor and shared by the others. NULL before.
     float *embedding;
     int embedding_kind; // enum gate_embedding
+    // What grad still lacks, on CUDA: pull[n, c] data, through the sums of gates. The backward pass
+    // of the producer adds it (nn/gate/gate_defers.h). NULL: nothing.
+    float *pull;
+    const struct call *producer; // that computed data; NULL: none
 };
 
 static inline int64_t tensor_count(const struct tensor *t) {

@@ -12,6 +12,7 @@
 extern "C" {
 #include "nn/conv/conv.h"
 #include "nn/conv/conv_folds.h"
+#include "nn/gate/gate_defers.h"
 }
 
 // ---- Weights ----
@@ -201,6 +202,24 @@ static void weights_backward(const struct backward *b) {
     nn_scratch_free(nn, packed);
 }
 
+// The gates are in the weights of each image, and what flows through their sums waits.
+static void deferred_data_backward(const struct backward *b) {
+    struct nn *nn = b->nn;
+    struct tensor *x = b->x;
+    bool add = false;
+    float *grad = nn_grad(nn, x, &add);
+    float *pull = nn_scratch(nn, x->n * x->c);
+    struct dnn_shape shape = shape_of(b->conv, x, b->y, 1);
+    if (nn_failed(nn)) return;
+    for (int64_t i = 0; i < x->n; i++) {
+        run_pack(nn, b->conv, b->norm, b->call->gates + i * x->c, b->weights);
+        dnn_backward_data(nn, &shape, image_at(b->y->grad, b->y, i), b->weights, add,
+                          grad + i * x->h * x->w * x->c);
+    }
+    cuda_gate_gradient(nn, b->conv->gate, x->embedding, b->opened, x->n, pull);
+    cuda_gate_defer(nn, x, pull);
+}
+
 // Through the convolution, then through the gate.
 static void gated_data_backward(const struct backward *b) {
     struct nn *nn = b->nn;
@@ -249,7 +268,9 @@ void cuda_conv_backward(struct nn *nn, struct call *base) {
     if (nn_failed(nn)) return;
     run_pack(nn, conv, norm, NULL, b.weights);
     weights_backward(&b);
-    if (call->gates && (x->wants_grad || gate_trains(conv->gate)))
+    if (call->gates && b.folds && x->wants_grad && gate_defers(conv->gate, x))
+        deferred_data_backward(&b);
+    else if (call->gates && (x->wants_grad || gate_trains(conv->gate)))
         gated_data_backward(&b);
     else
         data_backward(&b);

@@ -2,6 +2,7 @@
 #include "nn/conv/conv_folds.h"
 #include "nn/cuda/dnn_cost.h"
 #include "nn/gate/gate_cost.h"
+#include "nn/gate/gate_defers.h"
 
 static struct dnn_shape shape_of(const struct conv_call *call, int64_t images) {
     const struct conv *conv = call->conv;
@@ -77,6 +78,17 @@ static void weights_backward(struct cost_sheet *sheet, const struct conv_call *c
     accumulate(sheet, call->conv);
 }
 
+static void deferred_data_backward(struct cost_sheet *sheet, const struct conv_call *call) {
+    const struct tensor *x = call->call.inputs[0];
+    struct dnn_shape one = shape_of(call, 1);
+    for (int64_t i = 0; i < x->n; i++) {
+        pack(sheet, call->conv);
+        cost_dnn_backward_data(sheet, &one, cost_adds(x) > 0);
+    }
+    cost_gates_gradient(sheet, call->conv->gate, x->n);
+    cost_gates_defer(sheet, x);
+}
+
 static void gated_data_backward(struct cost_sheet *sheet, const struct conv_call *call,
                                 bool folds) {
     const struct tensor *x = call->call.inputs[0];
@@ -101,7 +113,9 @@ void cost_conv_backward(struct cost_sheet *sheet, const struct call *base) {
     cost_norm_factors(sheet, conv->norm, conv->out_channels);
     pack(sheet, conv);
     weights_backward(sheet, call, folds);
-    if (conv->gate && (x->wants_grad || gate_trains(conv->gate)))
+    if (folds && x->wants_grad && gate_defers(conv->gate, x))
+        deferred_data_backward(sheet, call);
+    else if (conv->gate && (x->wants_grad || gate_trains(conv->gate)))
         gated_data_backward(sheet, call, folds);
     else if (x->wants_grad)
         cost_dnn_backward_data(sheet, &shape, cost_adds(x) > 0);

@@ -49,6 +49,7 @@ void cost_backward(void *context, const struct call *call) {
 
 void cost_begin_step(struct cost_sheet *sheet) {
     sheet->num_measured = 0;
+    sheet->num_deferred = 0;
 }
 
 // ---- Rows ----
@@ -122,12 +123,30 @@ double cost_adds(const struct tensor *input) {
     return input->grad ? 1 : 0;
 }
 
-bool cost_first_measure(struct cost_sheet *sheet, const struct tensor *x) {
-    for (int i = 0; i < sheet->num_measured; i++)
-        if (sheet->measured[i] == x) return false;
-    CHECK(sheet->num_measured < COST_MAX_MEASURED);
-    sheet->measured[sheet->num_measured++] = x;
+static bool is_new(const struct tensor **list, int *count, const struct tensor *x) {
+    for (int i = 0; i < *count; i++)
+        if (list[i] == x) return false;
+    CHECK(*count < COST_MAX_MEASURED);
+    list[(*count)++] = x;
     return true;
+}
+
+bool cost_first_measure(struct cost_sheet *sheet, const struct tensor *x) {
+    return is_new(sheet->measured, &sheet->num_measured, x);
+}
+
+bool cost_first_deferral(struct cost_sheet *sheet, const struct tensor *x) {
+    return is_new(sheet->deferred, &sheet->num_deferred, x);
+}
+
+// Nothing waits for x any more; false if nothing did.
+static bool settle(struct cost_sheet *sheet, const struct tensor *x) {
+    for (int i = 0; i < sheet->num_deferred; i++) {
+        if (sheet->deferred[i] != x) continue;
+        sheet->deferred[i] = sheet->deferred[--sheet->num_deferred];
+        return true;
+    }
+    return false;
 }
 
 // ---- What several operations launch ----
@@ -158,9 +177,18 @@ void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm,
     if (norm) cost_pass(sheet, "norm's factors", 6 * (double)c, 5 * (double)c);
 }
 
+// What a gate leaves to the producer of its input: beside ReLU's gradient, in one launch with it,
+// one more read, and otherwise a pass of its own.
+static void add_pull(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
+    double values = (relu ? 1 : 3) * (double)tensor_count(out) + (double)(out->n * out->c);
+    cost_gate_pass(sheet, "input's gradient through gates", values, 2 * (double)tensor_count(out));
+}
+
 void cost_relu_gradient(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
     double count = (double)tensor_count(out);
+    bool settles = settle(sheet, out);
     if (relu && count > 0) cost_pass(sheet, "ReLU's gradient", 2 * count, 0);
+    if (settles) add_pull(sheet, out, relu);
 }
 
 void cost_residual_gradient(struct cost_sheet *sheet, const struct tensor *residual) {

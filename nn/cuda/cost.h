@@ -48,6 +48,9 @@ struct cost_sheet {
     // Tensors whose sums a gate has taken; other gates that read them have them from there.
     const struct tensor *measured[COST_MAX_MEASURED];
     int num_measured;
+    // Tensors for whose gradient something waits (struct tensor, pull).
+    const struct tensor *deferred[COST_MAX_MEASURED];
+    int num_deferred;
 };
 
 // Adds what call costs; context is a struct cost_sheet. Backward, call is as it is before its

@@ -29,6 +29,9 @@ double cost_adds(const struct tensor *input);
 // False if a gate has taken the sums of x already in this step; remembers x.
 bool cost_first_measure(struct cost_sheet *sheet, const struct tensor *x);
 
+// False if something waits for the gradient of x already; remembers x.
+bool cost_first_deferral(struct cost_sheet *sheet, const struct tensor *x);
+
 // ---- What several operations launch ----
 
 // cuda_columns_reduce: arrays is how many are read, 2 for a dot product.

@@ -94,9 +94,35 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     if (i < count && !(y[i] > 0)) grad[i] = 0;
 }
 
+// grad += pull y for pull[n, c], and 0 where ReLU cut.
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    add_pull(const float *y, const float *pull, bool relu, int64_t n, int64_t rows, int64_t c,
+             float *grad) {
+    int64_t j = tile_channel();
+    if (j >= c) return;
+    for (int64_t image = blockIdx.z; image < n; image += gridDim.z) {
+        float by = pull[image * c + j];
+        for (int64_t row = tile_first_row(); row < rows; row += tile_row_step()) {
+            int64_t at = (image * rows + row) * c + j;
+            grad[at] = relu && !(y[at] > 0) ? 0 : grad[at] + by * y[at];
+        }
+    }
+}
+
+static void run_add_pull(struct nn *nn, struct tensor *out, bool relu) {
+    int64_t rows = out->h * out->w;
+    struct tiles tiles = tiles_of(out->n, rows, out->c, TILE_ROWS_EACH);
+    LAUNCH(nn, add_pull, tiles.grid, tiles.block, 0, (const float *)out->data,
+           (const float *)out->pull, relu, out->n, rows, out->c, out->grad);
+    nn_scratch_free(nn, out->pull);
+    out->pull = NULL;
+}
+
 void cuda_rows_relu_gradient(struct nn *nn, struct tensor *out, bool relu) {
     int64_t count = tensor_count(out);
-    if (relu && count)
+    if (out->pull)
+        run_add_pull(nn, out, relu);
+    else if (relu && count)
         LAUNCH(nn, cut, blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
                (const float *)out->data, count, out->grad);
 }

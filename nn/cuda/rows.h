@@ -31,7 +31,8 @@ void cuda_rows_scale(struct nn *nn, const float *x, const float *scales, int64_t
 // out += x.
 void cuda_rows_add(struct nn *nn, const float *x, int64_t count, float *out);
 
-// With relu: out->grad = 0 where out->data is 0. Without, nothing.
+// What comes first in a backward pass: out->grad += what waits in out->pull; and with relu,
+// out->grad = 0 where out->data is 0.
 void cuda_rows_relu_gradient(struct nn *nn, struct tensor *out, bool relu);
 
 // Passes out->grad on to the residual that was added (NULL is fine): it must not be used

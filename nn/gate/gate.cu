@@ -250,6 +250,15 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     }
 }
 
+void cuda_gate_defer(struct nn *nn, struct tensor *x, float *pull) {
+    if (!x->pull) {
+        x->pull = pull;
+        return;
+    }
+    cuda_rows_add(nn, pull, x->n * x->c, x->pull);
+    nn_scratch_free(nn, pull);
+}
+
 void cuda_gate_pull(struct nn *nn, const struct gate_flow *f, bool add, float *grad) {
     int64_t c = f->gate->channels;
     if (f->n * f->rows * c == 0) return;

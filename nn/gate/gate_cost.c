@@ -22,6 +22,12 @@ void cost_gates_gradient(struct cost_sheet *sheet, const struct gate *gate, int6
         if (parameters[i]->grad) cost_gate_pass(sheet, "parameters", numbers + 2 * c, numbers);
 }
 
+void cost_gates_defer(struct cost_sheet *sheet, const struct tensor *x) {
+    double numbers = (double)(x->n * x->c);
+    if (!cost_first_deferral(sheet, x))
+        cost_gate_pass(sheet, "sums' gradient", 3 * numbers, numbers);
+}
+
 void cost_gates_pull(struct cost_sheet *sheet, const struct gate *gate, const struct tensor *x) {
     double count = (double)tensor_count(x);
     bool is_maximum = gate->embedding == GATE_EMBEDDING_LINF;

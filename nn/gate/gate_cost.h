@@ -11,5 +11,8 @@ void cost_gates(struct cost_sheet *sheet, const struct gate *gate, const struct 
 // From the gates' gradients to those of the parameters and what flows on to the input.
 void cost_gates_gradient(struct cost_sheet *sheet, const struct gate *gate, int64_t n);
 
+// What waits for the producer of x.
+void cost_gates_defer(struct cost_sheet *sheet, const struct tensor *x);
+
 // The gradient of x, from that of the scaled x.
 void cost_gates_pull(struct cost_sheet *sheet, const struct gate *gate, const struct tensor *x);

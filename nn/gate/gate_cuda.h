@@ -21,6 +21,9 @@ void cuda_gate_compute(struct nn *nn, const struct gate *gate, const float *embe
 void cuda_gate_gradient(struct nn *nn, const struct gate *gate, const float *embeddings,
                         const float *opened, int64_t n, float *pull);
 
+// Has pull[n, c], scratch memory that is handed over, wait for the producer of x.
+void cuda_gate_defer(struct nn *nn, struct tensor *x, float *pull);
+
 // What cuda_gate_pull reads, all of n images: x [n, rows, c], scaled (dLoss/d(x g)) like x, and
 // gates, embeddings and pull [n, c].
 struct gate_flow {
