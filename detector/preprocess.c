@@ -82,8 +82,8 @@ static enum status resize_normalised(const struct normalisation *n, const struct
     if (!from || !to)
         return error_memory(err, "an image's pixels", (from_count + to_row * resized.height) * 4);
     normalise(n, image, 0, 0, whole, 3 * (int64_t)image->width, from);
-    TRY(float_image_resize(to, (struct image_size){resized.width, resized.height}, from,
-                           (struct image_size){image->width, image->height}, arena, err));
+    TRY(resample_floats(to, (struct image_size){resized.width, resized.height}, from,
+                        (struct image_size){image->width, image->height}, arena, err));
     for (int64_t y = 0; y < crop->extent.height; y++)
         memcpy(plane + y * row_floats, to + (crop->top + y) * to_row + 3 * (int64_t)crop->left,
                3 * (size_t)crop->extent.width * sizeof *to);

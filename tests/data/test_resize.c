@@ -92,7 +92,7 @@ static void floats_as_opencv(void) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float target[4 * 5 * 3];
         struct image_size size = cases[i].size;
-        EXPECT_OK(float_image_resize(target, size, source, (struct image_size){3, 2}, &arena, &err),
+        EXPECT_OK(resample_floats(target, size, source, (struct image_size){3, 2}, &arena, &err),
                   &err);
         for (int64_t at = 0; at < (int64_t)size.width * size.height * 3; at++)
             EXPECT_NEAR((double)target[at], (double)cases[i].expected[at], 2e-6);
@@ -112,8 +112,8 @@ static void floats_of_a_ramp(void) {
     struct arena arena;
     struct error err;
     arena_init(&arena, 1 << 16, 0);
-    EXPECT_OK(float_image_resize(target, (struct image_size){NEW_WIDTH, NEW_HEIGHT}, source,
-                                 (struct image_size){WIDTH, HEIGHT}, &arena, &err),
+    EXPECT_OK(resample_floats(target, (struct image_size){NEW_WIDTH, NEW_HEIGHT}, source,
+                              (struct image_size){WIDTH, HEIGHT}, &arena, &err),
               &err);
     for (int i = 0; i < NEW_WIDTH * NEW_HEIGHT * 3; i++) {
         int row = i / 3 / NEW_WIDTH;
