@@ -95,6 +95,10 @@ __global__ void add_one(int *data) {
     data[threadIdx.x]++;
 }
 
+__global__ void copy(const int *data, int *out) {
+    out[threadIdx.x] = data[threadIdx.x];
+}
+
 } // namespace
 
 bool turn_with_barrier(void) {
@@ -239,4 +243,75 @@ bool foreign_stream(void) {
     cudaSetDevice(0);
     GPU_LAUNCH(add_one, 1, COUNT, 0, stream, n.data);
     return true;
+}
+
+namespace {
+
+// Two streams, with an event to be recorded in the one that the other waits for.
+struct streams {
+    cudaStream_t maker = nullptr;
+    cudaStream_t user = nullptr;
+    cudaEvent_t event = nullptr;
+
+    streams() {
+        cudaStreamCreateWithFlags(&maker, cudaStreamNonBlocking);
+        cudaStreamCreateWithFlags(&user, cudaStreamNonBlocking);
+        cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    }
+    ~streams() {
+        cudaEventDestroy(event);
+        cudaStreamDestroy(maker);
+        cudaStreamDestroy(user);
+    }
+    void make_wait(cudaStream_t waits, cudaStream_t for_whom) {
+        cudaEventRecord(event, for_whom);
+        cudaStreamWaitEvent(waits, event);
+    }
+};
+
+bool used(bool waits_for_maker, bool waits_for_user) {
+    numbers n(COUNT);
+    numbers out(COUNT);
+    streams s;
+    defer();
+    GPU_LAUNCH(add_one, 1, COUNT, 0, s.maker, n.data);
+    if (waits_for_maker) s.make_wait(s.user, s.maker);
+    GPU_LAUNCH(copy, 1, COUNT, 0, s.user, (const int *)n.data, out.data);
+    if (waits_for_maker) {
+        if (waits_for_user) s.make_wait(s.maker, s.user);
+        GPU_LAUNCH(add_one, 1, COUNT, 0, s.maker, n.data);
+        cudaStreamSynchronize(s.maker);
+    }
+    cudaStreamSynchronize(s.user);
+    cudaStreamSynchronize(s.maker);
+    return out.data[1] == 2 && n.data[1] == (waits_for_maker ? 3 : 2);
+}
+
+} // namespace
+
+bool used_and_changed_with_events(void) {
+    return used(true, true);
+}
+
+bool used_without_event(void) {
+    return used(false, false);
+}
+
+bool changed_without_event(void) {
+    return used(true, false);
+}
+
+bool asked_until_done(void) {
+    numbers n(COUNT);
+    streams s;
+    defer();
+    GPU_LAUNCH(add_one, 1, COUNT, 0, s.maker, n.data);
+    s.make_wait(s.user, s.maker);
+    GPU_LAUNCH(add_one, 1, COUNT, 0, s.user, n.data);
+    cudaEventRecord(s.event, s.user);
+    bool noted = cudaEventQuery(s.event) == cudaErrorNotReady &&
+                 cudaGetLastError() == cudaErrorNotReady && cudaGetLastError() == cudaSuccess;
+    while (cudaEventQuery(s.event) == cudaErrorNotReady)
+        cudaGetLastError();
+    return noted && n.data[1] == 3;
 }

@@ -27,6 +27,11 @@ bool copy_before_changing(void);
 bool read_without_waiting(void);
 bool write_without_waiting(void);
 bool foreign_stream(void); // of another device than the thread's
+// Of two streams, one uses what the other makes, and changes then.
+bool used_and_changed_with_events(void);
+bool used_without_event(void);
+bool changed_without_event(void);
+bool asked_until_done(void);
 
 #ifdef __cplusplus
 }

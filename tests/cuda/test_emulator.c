@@ -85,6 +85,34 @@ static void streams(void) {
                     "work for a stream of device 1 from a thread of device 0");
 }
 
+// How many of the orders that streams can come in give right results; in the end the order is as it
+// was.
+static int count_right(bool (*run)(void)) {
+    static const char *const ORDERS[] = {"forward", "reverse", "random"};
+    const char *order = getenv("CUDA_EMULATOR_ORDER");
+    char before[16];
+    int count = 0;
+    snprintf(before, sizeof before, "%s", order ? order : "forward");
+    for (int i = 0; i < 3; i++) {
+        setenv("CUDA_EMULATOR_ORDER", ORDERS[i], 1);
+        count += run();
+    }
+    setenv("CUDA_EMULATOR_ORDER", before, 1);
+    unsetenv("CUDA_EMULATOR_LAUNCH");
+    return count;
+}
+
+static void events(void) {
+    EXPECT_INT(count_right(used_and_changed_with_events), 3);
+    EXPECT_INT(count_right(asked_until_done), 3);
+}
+
+// Where streams do not wait for each other, an order is found in which that shows.
+static void missing_events(void) {
+    EXPECT(count_right(used_without_event) < 3);
+    EXPECT(count_right(changed_without_event) < 3);
+}
+
 static void configurations(void) {
     EXPECT_CONTAINS(report_of(too_many_threads), "a block of a wrong size");
 }
@@ -100,6 +128,8 @@ int main(int argc, char **argv) {
                                           {"sound_waits", sound_waits},
                                           {"missing_waits", missing_waits},
                                           {"streams", streams},
+                                          {"events", events},
+                                          {"missing_events", missing_events},
                                           {"configurations", configurations},
                                           {0}});
 }

@@ -31,6 +31,7 @@ std::map<const char *, allocation> &allocations() {
 }
 
 thread_local int device_of_thread;
+thread_local cudaError_t last_error;
 int open_depth;
 bool device_is_busy;
 
@@ -69,6 +70,11 @@ const allocation *find(const void *pointer) {
 
 bool emulator_is_device_memory(const void *pointer) {
     return find(pointer) != nullptr;
+}
+
+bool emulator_is_within_device_memory(const void *pointer, size_t bytes) {
+    const allocation *a = find(pointer);
+    return a && static_cast<const char *>(pointer) + bytes <= a->begin + a->bytes;
 }
 
 bool emulator_is_managed_memory(const void *pointer) {
@@ -110,12 +116,20 @@ const char *cudaGetErrorString(cudaError_t error) {
         return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice:
         return "invalid device ordinal";
+    case cudaErrorNotReady:
+        return "device not ready";
     }
     return "unknown error";
 }
 
+void emulator_set_last_error(cudaError_t error) {
+    last_error = error;
+}
+
 cudaError_t cudaGetLastError() {
-    return cudaSuccess;
+    cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
 }
 
 cudaError_t cudaRuntimeGetVersion(int *version) {
@@ -152,6 +166,11 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
 
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
     *value = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *text, int bytes, int device) {
+    snprintf(text, static_cast<size_t>(bytes), "0000:%02X:00.0", device + 1);
     return cudaSuccess;
 }
 

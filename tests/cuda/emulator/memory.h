@@ -4,7 +4,11 @@
 
 #include <cstddef>
 
+#include <cuda_runtime.h>
+
 bool emulator_is_device_memory(const void *pointer); // or managed
+// Whether all bytes lie in one allocation.
+bool emulator_is_within_device_memory(const void *pointer, size_t bytes);
 
 // The device that the calling thread has chosen.
 int emulator_device();
@@ -17,3 +21,6 @@ void emulator_open_device_memory(bool open);
 
 // Managed memory can be touched unless work is waiting to be done (stream.h).
 void emulator_close_managed_memory(bool close);
+
+// What cudaGetLastError tells this thread next.
+void emulator_set_last_error(cudaError_t error);

@@ -13,6 +13,7 @@
 #include "cuda_runtime.h"
 #include "fiber.h"
 #include "memory.h"
+#include "order.h"
 #include "stream.h"
 
 emulated_thread *emulated;
@@ -74,31 +75,14 @@ block now;
 fiber *program;
 fiber *starting; // whom start_threads switches to
 std::vector<fiber *> free_fibers;
-uint64_t random_state = 1;
-
-enum class sequence { forward, reverse, random };
-
-sequence wanted_sequence() {
-    const char *name = getenv("CUDA_EMULATOR_ORDER");
-    if (!name || strcmp(name, "forward") == 0) return sequence::forward;
-    if (strcmp(name, "reverse") == 0) return sequence::reverse;
-    if (strcmp(name, "random") == 0) return sequence::random;
-    fprintf(stderr, "CUDA_EMULATOR_ORDER=%s: expected forward, reverse or random\n", name);
-    exit(2);
-}
-
-unsigned random_below(unsigned bound) {
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<unsigned>((random_state >> 33) % bound);
-}
 
 void set_order(std::vector<unsigned> &order, size_t count) {
-    sequence sequence = wanted_sequence();
+    sequence sequence = emulator_sequence();
     order.resize(count);
     for (size_t i = 0; i < count; i++)
         order[i] = static_cast<unsigned>(sequence == sequence::reverse ? count - 1 - i : i);
     for (size_t i = count; sequence == sequence::random && i > 1; i--)
-        std::swap(order[i - 1], order[random_below(static_cast<unsigned>(i))]);
+        std::swap(order[i - 1], order[emulator_random_below(static_cast<unsigned>(i))]);
 }
 
 [[noreturn]] void fail(const char *what) {

@@ -1,13 +1,18 @@
 #include "stream.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
-#include <set>
+#include <unistd.h>
+#include <vector>
 
 #include "memory.h"
+#include "order.h"
+#include "stream_calls.h"
 
 struct emulated_stream {
-    std::deque<std::function<void()>> work;
+    const emulated_stream_calls *calls; // first: others know no more of a stream
+    std::deque<std::function<bool()>> work;
     bool is_used; // since the last wait
     int device;
 };
@@ -19,8 +24,9 @@ namespace {
 emulated_stream default_stream;
 bool is_working;
 
-std::set<emulated_stream *> &streams() {
-    static auto *all = new std::set<emulated_stream *>{&default_stream};
+// In the order in which they were created.
+std::vector<emulated_stream *> &streams() {
+    static auto *all = new std::vector<emulated_stream *>{&default_stream};
     return *all;
 }
 
@@ -42,19 +48,62 @@ bool is_busy() {
     return false;
 }
 
-void finish(emulated_stream &stream) {
-    if (is_working || stream.work.empty()) return;
+// False if there is nothing, or it has to wait.
+bool do_next(emulated_stream &stream) {
+    if (stream.work.empty() || !stream.work.front()()) return false;
+    stream.work.pop_front();
+    return true;
+}
+
+// One piece of work, the wanted stream's or another's. False if all have to wait: for another
+// process, as every event that a stream waits for was recorded before.
+bool do_any(emulated_stream &wanted) {
+    std::vector<emulated_stream *> order;
+    for (emulated_stream *stream : streams())
+        if (stream != &wanted) order.push_back(stream);
+    sequence sequence = emulator_sequence();
+    order.insert(sequence == sequence::reverse ? order.end() : order.begin(), &wanted);
+    for (size_t i = order.size(); sequence == sequence::random && i > 1; i--)
+        std::swap(order[i - 1], order[emulator_random_below(static_cast<unsigned>(i))]);
+    return std::any_of(order.begin(), order.end(), [](emulated_stream *s) { return do_next(*s); });
+}
+
+void rest() {
+    usleep(50);
+}
+
+template <class Work> void with_open_memory(Work work) {
+    if (is_working) return;
     is_working = true;
     emulator_close_managed_memory(false);
-    for (; !stream.work.empty(); stream.work.pop_front())
-        stream.work.front()();
+    work();
     is_working = false;
-    emulator_close_managed_memory(is_busy());
+    emulator_close_managed_memory(is_deferred() && is_busy());
 }
+
+void finish(emulated_stream &stream) {
+    if (stream.work.empty()) return;
+    with_open_memory([&] {
+        while (!stream.work.empty())
+            if (!do_any(stream)) rest();
+    });
+}
+
+// ---- For other libraries ----
+
+void enqueue_call(void *stream, bool (*work)(void *argument), void *argument) {
+    emulator_enqueue_tries(static_cast<cudaStream_t>(stream), [=] { return work(argument); });
+}
+
+int device_of(const void *stream) {
+    return static_cast<const emulated_stream *>(stream)->device;
+}
+
+const emulated_stream_calls CALLS = {enqueue_call, emulator_is_within_device_memory, device_of};
 
 } // namespace
 
-void emulator_enqueue(cudaStream_t stream, std::function<void()> work) {
+void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work) {
     emulated_stream &to = stream_of(stream);
     if (stream && to.device != emulator_device()) {
         fprintf(stderr, "emulator: work for a stream of device %d from a thread of device %d\n",
@@ -62,12 +111,16 @@ void emulator_enqueue(cudaStream_t stream, std::function<void()> work) {
         abort();
     }
     to.is_used = true;
-    if (!is_deferred()) {
-        work();
-        return;
-    }
+    if (!is_deferred() && to.work.empty() && work()) return;
     to.work.push_back(std::move(work));
-    emulator_close_managed_memory(true);
+    emulator_close_managed_memory(is_deferred());
+}
+
+void emulator_enqueue(cudaStream_t stream, std::function<void()> work) {
+    emulator_enqueue_tries(stream, [work = std::move(work)] {
+        work();
+        return true;
+    });
 }
 
 void emulator_finish(cudaStream_t stream) {
@@ -79,16 +132,31 @@ void emulator_finish_all() {
         finish(*stream);
 }
 
+void emulator_advance(cudaStream_t stream) {
+    with_open_memory([=] { do_any(stream_of(stream)); });
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
     *stream = new emulated_stream{};
+    (*stream)->calls = &CALLS;
     (*stream)->device = emulator_device();
-    streams().insert(*stream);
+    streams().push_back(*stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int) {
+    return cudaStreamCreateWithFlags(stream, flags);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
+    *least = 0;
+    *greatest = -5;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     emulator_finish(stream);
-    streams().erase(stream);
+    streams().erase(std::find(streams().begin(), streams().end(), stream));
     delete stream;
     return cudaSuccess;
 }

@@ -1,15 +1,23 @@
-// Streams of the emulated device: work in the order in which it came.
+// Streams of the emulated device: each does its work in the order in which it came, those of
+// different streams come in any order that events allow.
 //
-// CUDA_EMULATOR_LAUNCH=now, the default, does it at once. With deferred nothing is done until the
-// program waits, and until then the program must not touch managed memory: so who reads a result
-// too early, or overwrites what a kernel still has to read, is found.
+// CUDA_EMULATOR_LAUNCH=now, the default, does at once what need not wait for another stream. With
+// deferred nothing is done until the program waits or asks, and until then the program must not
+// touch managed memory: so who reads a result too early, or overwrites what a kernel still has to
+// read, is found. And so is who forgets that one stream has to wait for another: in the order
+// forward other streams do no more than they must for the one that is waited for, in reverse they
+// do all they can before it, and in random anything between.
 #pragma once
 
 #include <cuda_runtime.h>
 
 void emulator_enqueue(cudaStream_t stream, std::function<void()> work);
+// The stream calls work again and again until it returns true.
+void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work);
 void emulator_finish(cudaStream_t stream);
 void emulator_finish_all();
+// Does a little of what there is to do, for a program that asks how far the stream is.
+void emulator_advance(cudaStream_t stream);
 
 // What happened so far; tests ask by the name of a count (emulator_count).
 struct emulator_counts {

@@ -1,0 +1,44 @@
+// Events of the emulated device: a place in one stream's work that others can wait for.
+#include <memory>
+
+#include "memory.h"
+#include "stream.h"
+
+struct emulated_event {
+    int64_t recorded; // how often
+    // The last record that its stream has come to. The stream may come there after the event's end.
+    std::shared_ptr<int64_t> reached;
+    cudaStream_t stream; // of the last record
+};
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
+    *event = new emulated_event{0, std::make_shared<int64_t>(0), nullptr};
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    event->stream = stream;
+    emulator_enqueue(stream,
+                     [reached = event->reached, number = ++event->recorded] { *reached = number; });
+    return cudaSuccess;
+}
+
+// For the last record before this call, whatever is recorded later; without one, for nothing.
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    emulator_enqueue_tries(stream, [reached = event->reached, number = event->recorded] {
+        return *reached >= number;
+    });
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+    if (*event->reached < event->recorded) emulator_advance(event->stream);
+    if (*event->reached >= event->recorded) return cudaSuccess;
+    emulator_set_last_error(cudaErrorNotReady);
+    return cudaErrorNotReady;
+}
