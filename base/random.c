@@ -1,43 +1,15 @@
 #include "base/random.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/check.h"
-
-enum { PHILOX_ROUNDS = 10 };
-
-void random_block(const uint32_t counter[RANDOM_BLOCK_WORDS], const uint32_t key[2],
-                  uint32_t block[RANDOM_BLOCK_WORDS]) {
-    uint32_t key0 = key[0];
-    uint32_t key1 = key[1];
-    memcpy(block, counter, RANDOM_BLOCK_WORDS * sizeof *block);
-    for (int round = 0; round < PHILOX_ROUNDS; round++) {
-        uint64_t product0 = 0xD2511F53u * (uint64_t)block[0];
-        uint64_t product1 = 0xCD9E8D57u * (uint64_t)block[2];
-        block[0] = (uint32_t)(product1 >> 32) ^ block[1] ^ key0;
-        block[1] = (uint32_t)product1;
-        block[2] = (uint32_t)(product0 >> 32) ^ block[3] ^ key1;
-        block[3] = (uint32_t)product0;
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-}
 
 struct random random_stream(uint64_t seed, uint64_t stream) {
     return (struct random){seed, stream, 0};
 }
 
 uint32_t random_u32(struct random *random) {
-    uint64_t index = random->position / RANDOM_BLOCK_WORDS;
-    uint64_t word = random->position % RANDOM_BLOCK_WORDS;
-    random->position++;
-    const uint32_t counter[] = {(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)random->stream,
-                                (uint32_t)(random->stream >> 32)};
-    const uint32_t key[] = {(uint32_t)random->seed, (uint32_t)(random->seed >> 32)};
-    uint32_t block[RANDOM_BLOCK_WORDS];
-    random_block(counter, key, block);
-    return block[word];
+    return random_at(random->seed, random->stream, random->position++);
 }
 
 double random_uniform(struct random *random) {

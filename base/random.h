@@ -5,19 +5,13 @@
 
 #include <stdint.h>
 
+#include "base/random_block.h"
+
 struct random {
     uint64_t seed;
     uint64_t stream;   // one per use: an image, a worker, an epoch
     uint64_t position; // how many 32-bit numbers were drawn
 };
-
-enum { RANDOM_BLOCK_WORDS = 4 };
-
-// The generator itself: four numbers that follow from a counter and a key, least significant words
-// first. A stream draws the words of the blocks whose counter is (position / 4, stream) and whose
-// key is the seed.
-void random_block(const uint32_t counter[RANDOM_BLOCK_WORDS], const uint32_t key[2],
-                  uint32_t block[RANDOM_BLOCK_WORDS]);
 
 struct random random_stream(uint64_t seed, uint64_t stream);
 

@@ -138,10 +138,22 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE())
     emulator_ballot(mask, false, line);
 }
 
-// One thread runs at a time, so plain sums are atomic.
+// One thread runs at a time, so plain sums and their like are atomic.
 template <class Type> Type atomicAdd(Type *at, Type value) {
     Type old = *at;
     *at = old + value;
+    return old;
+}
+
+template <class Type> Type atomicMax(Type *at, Type value) {
+    Type old = *at;
+    *at = old < value ? value : old;
+    return old;
+}
+
+template <class Type> Type atomicXor(Type *at, Type value) {
+    Type old = *at;
+    *at = old ^ value;
     return old;
 }
 
