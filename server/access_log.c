@@ -64,6 +64,14 @@ static double rounded_ms(double seconds) {
     return (double)(int64_t)(seconds * 1e6 + 0.5) / 1e3;
 }
 
+static void write_devices(struct json_writer *w, const struct access_entry *entry) {
+    json_write_key(w, "devices");
+    json_write_begin_array(w);
+    for (int64_t i = 0; i < entry->devices->count; i++)
+        if (entry->computed_by >> i & 1) json_write_text(w, entry->devices->items[i]);
+    json_write_end_array(w);
+}
+
 static void write_entry(struct json_writer *w, const struct access_entry *entry) {
     json_write_begin_object(w);
     write_time(w);
@@ -84,6 +92,7 @@ static void write_entry(struct json_writer *w, const struct access_entry *entry)
         for (int i = 0; i < NUM_PHASES; i++)
             json_write_key_double(w, phase_name((enum phase)i), rounded_ms(entry->phases[i]));
         json_write_end_object(w);
+        write_devices(w, entry);
     }
     json_write_end_object(w);
 }

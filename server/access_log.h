@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/option.h"
 #include "server/dialect.h"
 
 struct access_log {
@@ -22,6 +23,8 @@ struct access_entry {
     const char *code; // of the fault; "" for none
     int64_t bytes_in, bytes_out;
     int64_t pixels, detections;
+    const struct option_texts *devices;
+    uint64_t computed_by; // bit N: device N
     double seconds;
     const double *phases; // [NUM_PHASES]; NULL: nothing was detected
 };

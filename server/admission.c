@@ -6,7 +6,7 @@
 #include "base/clock.h"
 
 void admission_init(struct admission *admission, const struct service_settings *settings) {
-    *admission = (struct admission){.settings = settings};
+    *admission = (struct admission){.settings = settings, .workers = 1};
     pthread_mutex_init(&admission->mutex, NULL);
 }
 
@@ -17,7 +17,7 @@ void admission_destroy(struct admission *admission) {
 // What follows is called with the mutex held.
 
 static double wait_seconds(const struct admission *admission) {
-    return admission->cost * admission->unit_seconds;
+    return admission->cost * admission->unit_seconds / admission->workers;
 }
 
 static int32_t retry_after(const struct admission *admission) {
@@ -58,7 +58,7 @@ static bool is_in_time(const struct admission *admission, double cost, double le
     // A picture is done when those are that are computed with it, and all but one may come behind
     // it.
     double with_others = cost * (double)admission->settings->batch_max;
-    double seconds = (admission->cost + with_others) * admission->unit_seconds;
+    double seconds = wait_seconds(admission) + with_others * admission->unit_seconds;
     return MARGIN * seconds + LEEWAY_SECONDS <= left;
 }
 
@@ -143,6 +143,13 @@ void admission_learn(struct admission *admission, double cost, double seconds) {
     pthread_mutex_lock(&admission->mutex);
     double *learned = &admission->unit_seconds;
     *learned = *learned > 0 ? (1 - WEIGHT) * *learned + WEIGHT * unit : unit;
+    pthread_mutex_unlock(&admission->mutex);
+}
+
+void admission_set_workers(struct admission *admission, int workers) {
+    CHECK(workers > 0);
+    pthread_mutex_lock(&admission->mutex);
+    admission->workers = workers;
     pthread_mutex_unlock(&admission->mutex);
 }
 

@@ -15,7 +15,8 @@ struct admission {
     int64_t pixel_bytes;  // of theirs
     int64_t upload_bytes; // of bodies that are held
     double cost;          // of the pictures that are known, by model_kind's cost
-    double unit_seconds;  // that a unit of cost takes, lately; 0: not known yet
+    double unit_seconds;  // that a unit of cost takes a worker, lately; 0: not known yet
+    int workers;          // that compute; at least 1
 };
 
 void admission_init(struct admission *admission, const struct service_settings *settings);
@@ -39,6 +40,9 @@ void admission_free_upload(struct admission *admission, int64_t bytes);
 
 // Learns from a batch how long a unit of cost takes.
 void admission_learn(struct admission *admission, double cost, double seconds);
+
+// How many compute at a time.
+void admission_set_workers(struct admission *admission, int workers);
 
 // Seconds until what is here now is done, as a client should hear it: 1 to 30.
 int32_t admission_retry_after(struct admission *admission);

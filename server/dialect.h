@@ -65,6 +65,7 @@ struct detect_outcome {
     struct detection_list list; // wanted classes only
     bool truncated;             // there were more than max_dets
     int64_t batch;              // pictures that were computed together
+    int64_t device;             // by the device of that number in the settings
     double seconds[NUM_PHASES];
 };
 

@@ -11,11 +11,11 @@
 
 static const char JSON[] = "application/json";
 
-const char *service_unready(struct service *service) {
+const char *service_unready(struct service *service, const struct model *model) {
     enum service_state state = (enum service_state)atomic_load(&service->state);
     if (state == SERVICE_DRAINING || state == SERVICE_CLOSED) return "draining";
     if (state == SERVICE_STARTING) return "loading";
-    return atomic_load(&service->is_stalled) ? "queue_stalled" : NULL;
+    return devices_unready(service, model);
 }
 
 static void write_health(struct output *out, const char *status, const char *reason) {
@@ -27,14 +27,31 @@ static void write_health(struct output *out, const char *status, const char *rea
     json_write_end_object(&w);
 }
 
-static void write_info(struct service *service, struct output *out) {
+static void write_devices(struct json_writer *w, struct service *service,
+                          const struct model *model) {
+    const struct option_texts *devices = &service->settings->devices;
+    json_write_key(w, "devices");
+    json_write_begin_array(w);
+    for (int64_t i = 0; i < devices->count; i++) {
+        json_write_begin_object(w);
+        json_write_key_text(w, "name", devices->items[i]);
+        json_write_key_text(w, "state", device_state_name(device_state(service, model, i)));
+        json_write_end_object(w);
+    }
+    json_write_end_array(w);
+}
+
+static void write_info(struct service *service, const struct model *model, struct output *out) {
     const struct service_settings *settings = service->settings;
     const struct admission_load load = admission_load(&service->admission);
+    char devices[DEVICES_TEXT_BYTES];
     struct json_writer w;
+    devices_text(settings, devices);
     json_writer_init(&w, out, 0);
     json_write_begin_object(&w);
     json_write_key_text(&w, "version", GCTMASK_VERSION);
-    json_write_key_text(&w, "device", settings->device);
+    json_write_key_text(&w, "device", devices);
+    write_devices(&w, service, model);
     json_write_key_text(&w, "precision", NN_PRECISION_NAMES[settings->precision]);
     json_write_key_int64(&w, "threads", service->num_threads);
     json_write_key_double(&w, "uptime_seconds", clock_seconds() - service->started);
@@ -73,6 +90,16 @@ static void write_model_options(struct json_writer *w, const struct model_facts 
     json_write_end_object(w);
 }
 
+// Those that compute it.
+static void write_model_devices(struct json_writer *w, const struct model *model,
+                                const struct option_texts *devices) {
+    json_write_key(w, "devices");
+    json_write_begin_array(w);
+    for (int64_t i = 0; i < devices->count; i++)
+        if (model_has_device(model, i)) json_write_text(w, devices->items[i]);
+    json_write_end_array(w);
+}
+
 static void write_model(struct json_writer *w, const struct model *model,
                         const struct service_settings *settings) {
     const struct model_facts *facts = &model->facts;
@@ -90,6 +117,7 @@ static void write_model(struct json_writer *w, const struct model *model,
     }
     json_write_end_array(w);
     write_model_options(w, facts, settings);
+    write_model_devices(w, model, &settings->devices);
     json_write_key(w, "input");
     json_write_begin_object(w);
     json_write_key_int64(w, "short_side", model->short_side);
@@ -125,7 +153,9 @@ static struct reply write_metrics(struct service *service, const struct model *m
     const struct admission_load load = admission_load(&service->admission);
     const struct metrics_now now = {
         .model = model,
-        .is_ready = !service_unready(service),
+        .devices = &service->settings->devices,
+        .serving = devices_serving(service, model),
+        .is_ready = !service_unready(service, model),
         .queue_length = load.pictures,
         .queue_bytes = load.pixel_bytes,
         .connections = connections_count(&service->connections),
@@ -137,19 +167,28 @@ static struct reply write_metrics(struct service *service, const struct model *m
 
 // ---- By address ----
 
-static struct reply health_reply(struct service *service, enum document document) {
+static struct reply live_reply(struct service *service, const struct model *model, bool is_oip) {
     struct output out;
-    const char *unready = service_unready(service);
-    bool stalled = atomic_load(&service->is_stalled);
-    bool good = !unready;
+    const char *dead = devices_unready(service, model);
     output_open_memory(&out);
-    if (document == DOCUMENT_LIVE || document == DOCUMENT_OIP_LIVE) good = !stalled;
-    if (document == DOCUMENT_LIVE)
-        write_health(&out, good ? "live" : "stalled", good ? NULL : "queue_stalled");
-    if (document == DOCUMENT_READY) write_health(&out, good ? "ready" : "not_ready", unready);
-    if (document == DOCUMENT_OIP_LIVE) inference_protocol_write_live(&out, good);
-    if (document == DOCUMENT_OIP_READY) inference_protocol_write_ready(&out, good);
-    return reply_of_output(good ? 200 : 503, JSON, &out);
+    if (is_oip)
+        inference_protocol_write_live(&out, !dead);
+    else
+        write_health(&out, dead ? "stalled" : "live", dead);
+    return reply_of_output(dead ? 503 : 200, JSON, &out);
+}
+
+// One that is ready may have a reason, too: why it is slower than it should be.
+static struct reply ready_reply(struct service *service, const struct model *model, bool is_oip) {
+    struct output out;
+    const char *unready = service_unready(service, model);
+    const char *degraded = devices_degraded(service, model);
+    output_open_memory(&out);
+    if (is_oip)
+        inference_protocol_write_ready(&out, !unready);
+    else
+        write_health(&out, unready ? "not_ready" : "ready", unready ? unready : degraded);
+    return reply_of_output(unready ? 503 : 200, JSON, &out);
 }
 
 static struct reply refuse(const struct exchange *e, enum fault_code code, const char *message) {
@@ -166,7 +205,7 @@ static struct reply model_reply(struct service *service, const struct exchange *
     const struct route *route = &e->route;
     const char *name = route->segments[0];
     const char *version = route->segments[1];
-    bool ready = !service_unready(service);
+    bool ready = !service_unready(service, model);
     if (!model) return refuse(e, FAULT_LOADING, "the model is being loaded");
     if ((*name && strcmp(name, model->facts.name) != 0) ||
         (*version && strcmp(version, model->facts.version) != 0))
@@ -194,45 +233,53 @@ static struct reply page_reply(const struct page_file *page) {
     };
 }
 
-static struct reply other_reply(struct service *service, const struct exchange *e) {
+static struct reply info_reply(struct service *service, const struct model *model) {
     struct output out;
     output_open_memory(&out);
-    if (e->route.document == DOCUMENT_INFO) write_info(service, &out);
+    write_info(service, model, &out);
+    return reply_of_output(200, JSON, &out);
+}
+
+static struct reply other_reply(const struct exchange *e) {
+    struct output out;
+    output_open_memory(&out);
     if (e->route.document == DOCUMENT_OIP_SERVER)
         inference_protocol_write_server(&out, GCTMASK_VERSION);
     if (e->route.document == DOCUMENT_LABEL_STUDIO_HEALTH) label_studio_write_health(&out);
     return reply_of_output(200, JSON, &out);
 }
 
-struct reply document_reply(struct service *service, const struct exchange *e) {
-    struct model *model = NULL;
-    struct reply reply;
-    if (e->route.page) return page_reply(e->route.page);
+static struct reply reply_with(struct service *service, const struct exchange *e,
+                               const struct model *model) {
     switch (e->route.document) {
     case DOCUMENT_LIVE:
-    case DOCUMENT_READY:
     case DOCUMENT_OIP_LIVE:
+        return live_reply(service, model, e->route.document == DOCUMENT_OIP_LIVE);
+    case DOCUMENT_READY:
     case DOCUMENT_OIP_READY:
-        return health_reply(service, e->route.document);
-    case DOCUMENT_NONE:
+        return ready_reply(service, model, e->route.document == DOCUMENT_OIP_READY);
     case DOCUMENT_INFO:
+        return info_reply(service, model);
+    case DOCUMENT_METRICS:
+        return write_metrics(service, model);
+    case DOCUMENT_NONE:
     case DOCUMENT_OIP_SERVER:
     case DOCUMENT_LABEL_STUDIO_HEALTH:
-        return other_reply(service, e);
-    case DOCUMENT_METRICS:
-        model = model_slot_take(service->models);
-        reply = write_metrics(service, model);
-        break;
+        return other_reply(e);
     case DOCUMENT_MODELS:
     case DOCUMENT_MODEL:
     case DOCUMENT_OIP_MODEL:
     case DOCUMENT_OIP_MODEL_READY:
     case DOCUMENT_LABEL_STUDIO_SETUP:
     default:
-        model = model_slot_take(service->models);
-        reply = model_reply(service, e, model);
-        break;
+        return model_reply(service, e, model);
     }
+}
+
+struct reply document_reply(struct service *service, const struct exchange *e) {
+    if (e->route.page) return page_reply(e->route.page);
+    struct model *model = model_slot_take(service->models);
+    struct reply reply = reply_with(service, e, model);
     model_release(model);
     return reply;
 }

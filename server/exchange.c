@@ -43,7 +43,9 @@ struct exchange *exchange_create(struct service *service, struct connections *co
     e->path = arena_copy_text(&e->head_arena, raw, (int64_t)size);
     if (raw[size])
         e->query = arena_copy_text(&e->head_arena, raw + size + 1, (int64_t)strlen(raw + size + 1));
+    pthread_mutex_init(&e->arena_mutex, NULL);
     if (e->path && (e->query || !raw[size])) return e;
+    pthread_mutex_destroy(&e->arena_mutex);
     arena_destroy(&e->head_arena);
     free(e);
     return NULL;
@@ -172,15 +174,15 @@ bool exchange_take(struct exchange *e, const void *bytes, int64_t size) {
 
 static bool may_work(struct exchange *e) {
     struct service *service = e->service;
-    if (atomic_load(&service->is_stalled)) {
-        fault_set(&e->fault, FAULT_DEVICE_LOST, "the model does not answer");
-        e->fault.retry_after = 30;
-        return false;
-    }
     e->model = model_slot_take(service->models);
     if (!e->model) {
         fault_set(&e->fault, FAULT_LOADING, "the model is being loaded");
         e->fault.retry_after = 1;
+        return false;
+    }
+    if (devices_unready(service, e->model)) {
+        fault_set(&e->fault, FAULT_DEVICE_LOST, "the model does not answer");
+        e->fault.retry_after = 30;
         return false;
     }
     const char *name = e->route.segments[0];
@@ -245,6 +247,8 @@ void exchange_end(struct exchange *e, bool is_sent) {
         .seconds = now - e->start,
         .pixels = e->work_done.pixels,
         .detections = e->work_done.detections,
+        .devices = &service->settings->devices,
+        .computed_by = e->work_done.devices,
         .phases = e->has_work_done ? e->work_done.seconds : NULL,
     };
     access_log_write(&service->access_log, &entry);
@@ -264,6 +268,7 @@ void exchange_release(struct exchange *e) {
     exchange_free_body(e);
     reply_discard(&e->reply); // if nobody took it
     model_release(e->model);
+    pthread_mutex_destroy(&e->arena_mutex);
     arena_destroy(&e->arena);
     arena_destroy(&e->head_arena);
     free(e);

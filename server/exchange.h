@@ -28,13 +28,15 @@ struct job {
     struct extent input;
     double cost;
     struct detection_limits limits;
-    double queued; // when
+    double queued;   // when
+    bool has_failed; // with a device that failed
     struct job *next;
 };
 
 // What the log and metrics tell of the work.
 struct work_done {
     int64_t pixels, detections;
+    uint64_t devices; // bit N: device N has computed
     double seconds[NUM_PHASES];
 };
 
@@ -64,13 +66,14 @@ struct exchange {
     int64_t body_announced; // -1: not
     int64_t bytes_in;       // of the body, thrown away or not
 
-    // The work, of one thread at a time.
+    // The work, of one thread at a time, but for what workers do to several of its pictures.
     struct arena arena;
+    pthread_mutex_t arena_mutex; // for workers
     struct model *model;
     struct detect_request request;
     struct detect_outcome outcomes[MAX_PICTURES];
     struct job jobs[MAX_PICTURES];
-    int64_t jobs_left;
+    atomic_int_fast64_t jobs_left;
     int64_t pixel_bytes; // held in admission
     bool is_computed;
     struct exchange *next_task; // in the pool

@@ -306,7 +306,7 @@ void exchange_prepare(struct exchange *e) {
     }
     struct job *first = decode_all(e, &limits);
     if (first) {
-        worker_add(service->worker, first);
+        worker_group_add(service->workers, first);
     } else {
         e->is_computed = true;
         exchange_encode(e);
@@ -347,7 +347,7 @@ void exchange_job_done(struct job *job) {
         count_detections(&service->metrics, outcome);
     }
     admission_leave(&service->admission, 1, job->cost);
-    if (--e->jobs_left > 0) {
+    if (atomic_fetch_sub(&e->jobs_left, 1) > 1) {
         exchange_release(e);
         return;
     }
@@ -376,6 +376,7 @@ static struct work_done work_done(const struct exchange *e, double encode_second
         if (outcome->fault.code != FAULT_NONE) continue;
         done.pixels += (int64_t)outcome->image.width * outcome->image.height;
         done.detections += outcome->list.count;
+        done.devices |= (uint64_t)1 << outcome->device;
         for (int phase = 0; phase < NUM_PHASES; phase++)
             done.seconds[phase] += outcome->seconds[phase];
     }

@@ -183,6 +183,7 @@ static void write_pictures(struct metrics *metrics, const struct metrics_now *no
 void metrics_write(struct metrics *metrics, const struct metrics_now *now, struct output *out) {
     write_http(metrics, now, out);
     write_pictures(metrics, now, out);
+    metrics_write_devices(metrics, now, out);
     metrics_write_model(metrics, now, out);
     metrics_write_process(metrics, out);
 }

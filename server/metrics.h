@@ -8,6 +8,7 @@
 #include "data/image.h"
 #include "server/dialect.h"
 #include "server/histogram.h"
+#include "server/settings.h"
 
 enum { METRICS_MAX_ROUTES = 48, METRICS_NUM_STATUSES = 24, METRICS_MAX_LABELS = 1024 };
 
@@ -34,6 +35,8 @@ struct metrics {
     counter non_finite;
     counter auth_failures;
     counter detections[METRICS_MAX_LABELS + 1]; // by label; 0: labels beyond
+    counter device_pictures[SERVICE_MAX_DEVICES];
+    counter device_failures[SERVICE_MAX_DEVICES];
     counter reloads_ok, reloads_failed;
     struct histogram request_seconds;
     struct histogram phase_seconds[NUM_PHASES];
@@ -53,6 +56,8 @@ void metrics_count_request(struct metrics *metrics, int route, int status);
 // What only others know at the moment of asking.
 struct metrics_now {
     const struct model *model; // NULL: none
+    const struct option_texts *devices;
+    uint64_t serving; // bit N: device N does
     bool is_ready;
     int64_t queue_length, queue_bytes, connections;
 };

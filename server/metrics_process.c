@@ -1,4 +1,4 @@
-// Metrics of the model in use and of the process.
+// Metrics of the devices, of the model in use and of the process.
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -11,6 +11,30 @@
 void metrics_gauge(struct output *out, const char *name, const char *help, double value) {
     metrics_begin(out, name, "gauge", help);
     output_printf(out, "gctmask_%s %.15g\n", name, value);
+}
+
+// A device can have several workers: their numbers tell them apart.
+static void write_device(const struct metrics_now *now, int64_t device, const char *name,
+                         int64_t value, struct output *out) {
+    output_printf(out, "gctmask_%s{device=\"", name);
+    metrics_label(out, now->devices->items[device]);
+    output_printf(out, "\",worker=\"%lld\"} %lld\n", (long long)device, (long long)value);
+}
+
+void metrics_write_devices(struct metrics *metrics, const struct metrics_now *now,
+                           struct output *out) {
+    const int64_t count = now->devices->count;
+    metrics_begin(out, "device_serving", "gauge", "Whether the device computes for the service");
+    for (int64_t i = 0; i < count; i++)
+        write_device(now, i, "device_serving", now->serving >> i & 1, out);
+    metrics_begin(out, "device_pictures_total", "counter", "Pictures that the device computed");
+    for (int64_t i = 0; i < count; i++)
+        write_device(now, i, "device_pictures_total", atomic_load(&metrics->device_pictures[i]),
+                     out);
+    metrics_begin(out, "device_failures_total", "counter", "Times that the device failed");
+    for (int64_t i = 0; i < count; i++)
+        write_device(now, i, "device_failures_total", atomic_load(&metrics->device_failures[i]),
+                     out);
 }
 
 static void write_detections(struct metrics *metrics, const struct model_facts *facts,

@@ -1,8 +1,11 @@
 // A model of known service time, for tests of the service: one detection, a diamond in the middle
 // of the picture, whose score follows from the pixels.
 #include <math.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -12,8 +15,18 @@
 
 struct stub_model {
     struct model model; // first
-    int64_t ms;
+    const struct service_settings *settings;
+    pthread_barrier_t meeting; // of all devices
 };
+
+// What a file in the folder says, if there is one.
+static bool is_told(const struct stub_model *stub, const char *what, int64_t device, bool once) {
+    char path[512];
+    const char *folder = stub->settings->stub_folder;
+    if (!folder) return false;
+    snprintf(path, sizeof path, "%s/%s-%lld", folder, what, (long long)device);
+    return once ? unlink(path) == 0 : access(path, F_OK) == 0;
+}
 
 static struct extent input_of(const struct model *model, int32_t width, int32_t height) {
     enum { MULTIPLE = 32 };
@@ -60,16 +73,26 @@ static enum status find(const struct image *image, struct arena *arena, struct d
     return rle_encode(&d->mask, mask, image->height, image->width, arena, err);
 }
 
-static enum status detect(struct model *model, const struct image *images, int64_t count,
-                          const struct detection_limits *limits, struct arena *arena,
+static enum status fail(int64_t device, struct error *err) {
+    return error_set(err, STATUS_DEVICE, "device %lld fails, as it was told", (long long)device);
+}
+
+static enum status detect(struct model *model, int64_t device, const struct image *images,
+                          int64_t count, const struct detection_limits *limits, struct arena *arena,
                           struct detection_list *lists, struct detect_seconds *seconds,
                           struct error *err) {
-    const struct stub_model *stub = (const struct stub_model *)model;
+    struct stub_model *stub = (struct stub_model *)model;
     double start = clock_seconds();
     (void)limits;
+    if (is_told(stub, "fail-once", device, true) || is_told(stub, "fail", device, false) ||
+        is_told(stub, "lost", device, false))
+        return fail(device, err);
+    if (is_told(stub, "meet", device, false)) pthread_barrier_wait(&stub->meeting);
+    while (is_told(stub, "hang", device, false))
+        usleep(1000);
     for (int64_t i = 0; i < count; i++)
         TRY(find(&images[i], arena, &lists[i], err));
-    double left = start + 1e-3 * (double)(stub->ms * count) - clock_seconds();
+    double left = start + 1e-3 * (double)(stub->settings->stub_ms * count) - clock_seconds();
     struct timespec wait = {(time_t)left, (long)((left - floor(left)) * 1e9)};
     while (left > 0 && nanosleep(&wait, &wait) != 0)
         continue;
@@ -77,19 +100,27 @@ static enum status detect(struct model *model, const struct image *images, int64
     return STATUS_OK;
 }
 
+static enum status open_device(struct model *model, int64_t device, struct error *err) {
+    return is_told((const struct stub_model *)model, "lost", device, false) ? fail(device, err)
+                                                                            : STATUS_OK;
+}
+
 static void destroy(struct model *model) {
+    pthread_barrier_destroy(&((struct stub_model *)model)->meeting);
     free(model);
 }
 
-static const struct model_kind STUB_MODEL = {input_of, cost_of, detect, destroy};
+static const struct model_kind STUB_MODEL = {input_of, cost_of, detect, open_device, destroy};
 
-enum status model_open_stub(struct model **model, int64_t ms, struct error *err) {
+enum status model_open_stub(struct model **model, const struct service_settings *settings,
+                            struct error *err) {
     static const char *const NAMES[] = {"person", "bicycle", "dog"};
     static const int64_t IDS[] = {1, 2, 18};
     *model = NULL;
     struct stub_model *stub = calloc(1, sizeof *stub);
     if (!stub) return error_memory(err, "a model", sizeof *stub);
-    stub->ms = ms;
+    stub->settings = settings;
+    pthread_barrier_init(&stub->meeting, NULL, (unsigned)settings->devices.count);
     stub->model.kind = &STUB_MODEL;
     stub->model.short_side = stub->model.long_side = 0;
     stub->model.facts = (struct model_facts){

@@ -20,21 +20,6 @@ static void sleep_seconds(double seconds) {
 
 // ---- The sweeper ----
 
-// A batch that takes far longer than others did, and long in itself, will not end: then a restart
-// helps, and whoever watches /v1/health/live learns so.
-static void watch_worker(struct service *service) {
-    static const double TIMES = 10;
-    double usual = histogram_quantile(&service->metrics.batch_seconds, 0.99);
-    double limit = fmax(service->settings->stall_seconds, isfinite(usual) ? TIMES * usual : 0);
-    double busy = worker_busy_seconds(service->worker);
-    bool was_stalled = atomic_exchange(&service->is_stalled, busy > limit);
-    if (busy > limit && !was_stalled)
-        log_message(service->log, LOG_ERROR,
-                    "the model has not answered for %.0f s; taken for dead from now on", busy);
-    if (busy <= limit && was_stalled)
-        log_message(service->log, LOG_WARNING, "the model answers again");
-}
-
 static void *sweeper_main(void *argument) {
     static const double PERIOD_SECONDS = 0.05;
     struct service *service = argument;
@@ -43,12 +28,33 @@ static void *sweeper_main(void *argument) {
         connections_sweep(&service->connections);
         connections_sweep(&service->admin_connections);
         exchanges_expire(service);
-        watch_worker(service);
+        devices_watch(service);
     }
     return NULL;
 }
 
 // ---- Starting ----
+
+// The processor computes with all its cores already, and beside a graphics processor an answer
+// would depend, in its last digits, on who gives it.
+static enum status check_devices(const struct option_texts *devices, struct error *err) {
+    if (devices->count > SERVICE_MAX_DEVICES)
+        return error_set(err, STATUS_USAGE, "--device: expected at most %d devices, found %lld",
+                         SERVICE_MAX_DEVICES, (long long)devices->count);
+    for (int64_t i = 0; i < devices->count; i++) {
+        struct nn_options options = {0};
+        enum status status = nn_options_set_device(&options, devices->items[i], err);
+        if (status != STATUS_OK) {
+            error_prefix(err, "--");
+            return status;
+        }
+        if (options.device == NN_CPU && devices->count > 1)
+            return error_set(err, STATUS_USAGE,
+                             "--device: cpu takes no other device beside it, found %lld",
+                             (long long)devices->count - 1);
+    }
+    return STATUS_OK;
+}
 
 static enum status check_settings(const struct service_settings *settings, struct error *err) {
     bool stub = false;
@@ -56,6 +62,7 @@ static enum status check_settings(const struct service_settings *settings, struc
     stub = settings->stub_ms >= 0;
 #endif
     if (!settings->weights && !stub) return error_set(err, STATUS_USAGE, "--weights is missing");
+    TRY(check_devices(&settings->devices, err));
     if (!settings->tls_cert != !settings->tls_key)
         return error_set(err, STATUS_USAGE, "--tls-cert and --tls-key go together");
     for (int64_t i = 0; i < settings->allow_origins.count; i++)
@@ -132,22 +139,52 @@ static enum status start_admin(struct service *service, struct error *err) {
     return STATUS_OK;
 }
 
-static enum status load_model(struct service *service, struct model **model, struct error *err) {
+static enum status describe_model(struct service *service, struct model **model,
+                                  struct error *err) {
 #ifdef SERVER_STUB
-    if (service->settings->stub_ms >= 0)
-        return model_open_stub(model, service->settings->stub_ms, err);
+    if (service->settings->stub_ms >= 0) return model_open_stub(model, service->settings, err);
 #endif
     return model_open(model, service->settings, service->num_threads, err);
+}
+
+// A device that is out of service may stay so, as long as there is another.
+static enum status open_device(struct service *service, struct model *model, int64_t device,
+                               uint64_t needed, struct error *err) {
+    enum status status = model_open_device(model, device, err);
+    if (status == STATUS_OK || needed >> device & 1) return status;
+    log_message(service->log, LOG_WARNING, "device %s stays out of service: %s",
+                service->settings->devices.items[device], err->message);
+    return STATUS_OK;
+}
+
+// For all devices but those of unwanted. needed: those without which it is of no use.
+static enum status load_model(struct service *service, uint64_t needed, uint64_t unwanted,
+                              struct model **result, struct error *err) {
+    struct model *model = NULL;
+    double start = clock_seconds();
+    TRY(describe_model(service, &model, err));
+    enum status status = STATUS_OK;
+    for (int64_t i = 0; i < service->settings->devices.count && status == STATUS_OK; i++)
+        if (!(unwanted >> i & 1)) status = open_device(service, model, i, needed, err);
+    model->load_seconds = clock_seconds() - start;
+    if (status == STATUS_OK && atomic_load(&model->devices) == 0) status = err->code;
+    if (status == STATUS_OK)
+        *result = model;
+    else
+        model_release(model);
+    return status;
 }
 
 static void enter_sandbox(struct service *service) {
     struct error err = {0};
     if (!service->settings->sandbox) return;
-    if (strcmp(service->settings->device, "cpu") != 0) {
+    char devices[DEVICES_TEXT_BYTES];
+    devices_text(service->settings, devices);
+    if (strcmp(devices, "cpu") != 0) {
         log_message(service->log, LOG_WARNING,
                     "--device %s: without the sandbox, as the driver of the graphics processor "
                     "needs system calls that it forbids",
-                    service->settings->device);
+                    devices);
         return;
     }
     if (sandbox_enter(&err) != STATUS_OK) log_message(service->log, LOG_WARNING, "%s", err.message);
@@ -164,13 +201,13 @@ static enum status open_all(struct service *service, struct error *err) {
     TRY(guard_init(&service->guard, settings, service->listener.is_local, err));
     TRY(model_slot_create(&service->models, err));
     TRY(pool_create(&service->pool, settings, err));
-    TRY(worker_create(&service->worker, service, err));
+    TRY(worker_group_create(&service->workers, service, err));
     TRY(thread_start(&service->sweeper, sweeper_main, service, err));
     service->has_sweeper = true;
     // It answers while the model is loaded: that it is.
     TRY(start_main(service, err));
     TRY(start_admin(service, err));
-    TRY(load_model(service, &model, err));
+    TRY(load_model(service, UINT64_MAX, 0, &model, err));
     model_slot_put(service->models, model);
     enter_sandbox(service);
     atomic_store(&service->state, SERVICE_READY);
@@ -211,12 +248,21 @@ const char *service_admin_address(const struct service *service) {
 
 // ---- At work ----
 
+// On all devices that serve, or it fails. Those that were lost are tried; one that hangs would have
+// this wait for ever.
+static enum status load_again(struct service *service, struct model **model, struct error *err) {
+    struct model *old = model_slot_take(service->models);
+    uint64_t serving = devices_serving(service, old);
+    model_release(old);
+    return load_model(service, serving, serving ? atomic_load(&service->stalled) : 0, model, err);
+}
+
 void service_reload(struct service *service) {
     struct model *model = NULL;
     struct error err = {0};
     if (guard_reload(&service->guard, &err) != STATUS_OK)
         log_message(service->log, LOG_ERROR, "%s; the old tokens stay", err.message);
-    if (load_model(service, &model, &err) != STATUS_OK) {
+    if (load_again(service, &model, &err) != STATUS_OK) {
         atomic_fetch_add(&service->metrics.reloads_failed, 1);
         log_message(service->log, LOG_ERROR, "%s; the old model stays", err.message);
         return;
@@ -267,7 +313,7 @@ void service_destroy(struct service *service) {
     http_stop(service->admin);
     atomic_store(&service->stops, true);
     if (service->has_sweeper) pthread_join(service->sweeper, NULL);
-    worker_destroy(service->worker);
+    worker_group_destroy(service->workers);
     pool_destroy(service->pool);
     model_slot_destroy(service->models);
     guard_destroy(&service->guard);

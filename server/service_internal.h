@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "server/access_log.h"
 #include "server/admission.h"
+#include "server/devices.h"
 #include "server/exchange.h"
 #include "server/guard.h"
 #include "server/http.h"
@@ -27,7 +28,7 @@ struct service {
     struct connections admin_connections;
     struct guard guard;
     struct model_slot *models;
-    struct worker *worker;
+    struct worker_group *workers;
     struct pool *pool;
     struct http *http;
     struct http *admin; // NULL: none
@@ -41,7 +42,7 @@ struct service {
     pthread_t sweeper;
     bool has_sweeper;
     atomic_bool stops;
-    atomic_bool is_stalled; // the worker
+    atomic_uint_fast64_t stalled; // bit N: the worker of device N (server/devices.h)
     atomic_uint_fast64_t num_ids;
     uint64_t id_seed;
 };
@@ -49,5 +50,6 @@ struct service {
 // The answer for a document's address.
 struct reply document_reply(struct service *service, const struct exchange *exchange);
 
-// Why no requests are taken: "loading", "draining", "queue_stalled"; NULL if they are.
-const char *service_unready(struct service *service);
+// Why no requests are taken: "loading", "draining", "queue_stalled", "device_lost"; NULL if they
+// are. model as for server/devices.h.
+const char *service_unready(struct service *service, const struct model *model);

@@ -26,11 +26,11 @@ const struct option SERVICE_OPTIONS[] = {
          "what the network multiplies; bfloat16 is faster where the processor has it, tf32 with "
          "--device cuda"},
     {.name = "device",
-     FIELD(device),
-     .metavar = "DEVICE",
+     FIELD(devices),
+     .metavar = "DEVICE,...",
      .default_text = "cpu",
      .help = "what computes: cpu, or cuda:N, the graphics processor of that number; cuda is the "
-             "first one"},
+             "first one; several, as cuda:0,cuda:1, share the requests"},
     {.name = "name",
      FIELD(name),
      .help = "what clients call the model; without it, the file's name"},
@@ -40,6 +40,11 @@ const struct option SERVICE_OPTIONS[] = {
      OPTION_BETWEEN(-1, 60000),
      .default_text = "-1",
      .help = "in test builds: instead of a model, wait so many milliseconds for each picture"},
+    {.name = "stub-folder",
+     FIELD(stub_folder),
+     .metavar = "DIR",
+     .help =
+         "in test builds: files in DIR have devices of that model fail, or wait for each other"},
 #endif
 
     {.name = "listen",

@@ -5,14 +5,17 @@
 #include "base/option.h"
 #include "nn/nn.h"
 
+enum { SERVICE_MAX_DEVICES = 64 }; // sets of them are bits of a word
+
 struct service_settings {
     // The model.
     const char *weights;
     struct option_texts overrides;
     enum nn_precision precision;
-    const char *device;
-    const char *name; // NULL: of the file
-    int64_t stub_ms;  // test builds: a model that takes so long for each picture; -1: none
+    struct option_texts devices; // those of graphics processors, or the processor alone
+    const char *name;            // NULL: of the file
+    int64_t stub_ms;         // test builds: a model that takes so long for each picture; -1: none
+    const char *stub_folder; // test builds: of files that tell that model what to do; NULL: none
 
     // Where it listens and who may ask.
     const char *listen;

@@ -5,56 +5,24 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "server/job_queue.h"
 #include "server/service_internal.h"
 
 enum { MOST_BATCH = 64 };
 
 struct worker {
     struct service *service;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    struct job *first; // oldest
-    bool stops;
-    double batch_start; // 0: idle
+    struct job_queue *queue; // of all
+    int64_t device;
+    _Atomic double batch_start; // 0: idle
     pthread_t thread;
-    bool has_thread;
 };
 
-// ---- Choosing ----
-
-static bool fit_together(const struct job *a, const struct job *b) {
-    return a->exchange->model == b->exchange->model && a->input.width == b->input.width &&
-           a->input.height == b->input.height && a->limits.min_score == b->limits.min_score &&
-           a->limits.max_detections == b->limits.max_detections && a->limits.nms == b->limits.nms &&
-           a->limits.mask_threshold == b->limits.mask_threshold;
-}
-
-// Takes the oldest job and all that fit it out of the queue, with the mutex held.
-static int64_t take_batch(struct worker *worker, struct job **batch) {
-    int64_t most = worker->service->settings->batch_max;
-    int64_t count = 0;
-    for (struct job **at = &worker->first; *at && count < most;) {
-        struct job *job = *at;
-        if (count > 0 && !fit_together(job, batch[0])) {
-            at = &job->next;
-            continue;
-        }
-        *at = job->next;
-        batch[count++] = job;
-    }
-    return count;
-}
-
-static int64_t wait_for_batch(struct worker *worker, struct job **batch) {
-    pthread_mutex_lock(&worker->mutex);
-    worker->batch_start = 0;
-    while (!worker->first && !worker->stops)
-        pthread_cond_wait(&worker->changed, &worker->mutex);
-    int64_t count = take_batch(worker, batch);
-    if (count > 0) worker->batch_start = clock_seconds();
-    pthread_mutex_unlock(&worker->mutex);
-    return count;
-}
+struct worker_group {
+    struct job_queue queue;
+    int64_t count;         // that were started
+    struct worker items[]; // of each device
+};
 
 // ---- Computing ----
 
@@ -76,28 +44,40 @@ static bool copy_list(struct detection_list *copy, const struct detection_list *
     return true;
 }
 
+static void set_lost(struct fault *fault) {
+    enum { RETRY_SECONDS = 30 };
+    fault_set(fault, FAULT_DEVICE_LOST, "no device is left that computes pictures");
+    fault->retry_after = RETRY_SECONDS;
+}
+
 static void set_failure(struct fault *fault, enum status status) {
     if (status == STATUS_DATA)
         fault_set(fault, FAULT_NON_FINITE_OUTPUT, "the model computed no numbers for this picture");
     else if (status == STATUS_MEMORY)
         fault_set(fault, FAULT_MEMORY_BUDGET, "there is no memory to compute this picture");
+    else if (status == STATUS_DEVICE)
+        fault_set(fault, FAULT_INTERNAL, "the device failed twice as it computed this picture");
     else
         fault_set(fault, FAULT_INTERNAL, "the picture could not be computed");
     if (status == STATUS_MEMORY) fault->retry_after = 1;
 }
 
-static void keep(struct job *job, const struct detection_list *list, int64_t batch,
+static void keep(struct job *job, const struct detection_list *list, int64_t batch, int64_t device,
                  const struct detect_seconds *seconds) {
-    struct detect_outcome *outcome = &job->exchange->outcomes[job->index];
+    struct exchange *exchange = job->exchange;
+    struct detect_outcome *outcome = &exchange->outcomes[job->index];
     outcome->batch = batch;
+    outcome->device = device;
     outcome->seconds[PHASE_PREPROCESS] = seconds->preprocess;
     outcome->seconds[PHASE_INFER] = seconds->infer;
     outcome->seconds[PHASE_POSTPROCESS] = seconds->postprocess;
-    if (!copy_list(&outcome->list, list, &job->exchange->arena))
-        set_failure(&outcome->fault, STATUS_MEMORY);
+    pthread_mutex_lock(&exchange->arena_mutex);
+    bool is_copied = copy_list(&outcome->list, list, &exchange->arena);
+    pthread_mutex_unlock(&exchange->arena_mutex);
+    if (!is_copied) set_failure(&outcome->fault, STATUS_MEMORY);
 }
 
-static enum status detect(struct job **batch, int64_t count, struct arena *arena,
+static enum status detect(int64_t device, struct job **batch, int64_t count, struct arena *arena,
                           struct error *err) {
     struct model *model = batch[0]->exchange->model;
     struct image images[MOST_BATCH];
@@ -105,9 +85,10 @@ static enum status detect(struct job **batch, int64_t count, struct arena *arena
     struct detect_seconds seconds = {0};
     for (int64_t i = 0; i < count; i++)
         images[i] = batch[i]->exchange->outcomes[batch[i]->index].image;
-    TRY(model->kind->detect(model, images, count, &batch[0]->limits, arena, lists, &seconds, err));
+    TRY(model->kind->detect(model, device, images, count, &batch[0]->limits, arena, lists, &seconds,
+                            err));
     for (int64_t i = 0; i < count; i++)
-        keep(batch[i], &lists[i], count, &seconds);
+        keep(batch[i], &lists[i], count, device, &seconds);
     return STATUS_OK;
 }
 
@@ -121,98 +102,165 @@ static enum status try_batch(struct worker *worker, struct job **batch, int64_t 
     for (int64_t i = 0; i < count; i++)
         cost += batch[i]->cost;
     arena_init(&arena, BLOCK_BYTES, 0);
-    enum status status = detect(batch, count, &arena, err);
+    enum status status = detect(worker->device, batch, count, &arena, err);
     arena_destroy(&arena);
     if (status != STATUS_OK) return status;
     double seconds = clock_seconds() - start;
     histogram_add(&service->metrics.batch_size, (double)count);
     histogram_add(&service->metrics.batch_seconds, seconds);
+    atomic_fetch_add(&service->metrics.device_pictures[worker->device], count);
     admission_learn(&service->admission, cost, seconds);
     return STATUS_OK;
 }
 
-static void compute_alone(struct worker *worker, struct job *job) {
+// STATUS_DEVICE if the device failed, and what became of the picture is for others to say.
+static enum status compute_alone(struct worker *worker, struct job *job, struct error *err) {
     struct service *service = worker->service;
-    struct error err = {0};
-    enum status status = try_batch(worker, &job, 1, &err);
-    if (status == STATUS_OK) return;
-    log_message(service->log, LOG_ERROR, "request %s: %s", job->exchange->id, err.message);
+    enum status status = try_batch(worker, &job, 1, err);
+    if (status == STATUS_OK || status == STATUS_DEVICE) return status;
+    log_message(service->log, LOG_ERROR, "request %s: %s", job->exchange->id, err->message);
     set_failure(&job->exchange->outcomes[job->index].fault, status);
     if (status == STATUS_DATA) atomic_fetch_add(&service->metrics.non_finite, 1);
+    return STATUS_OK;
 }
 
-// A picture that fails takes no other with it: each is tried alone then.
-static void compute(struct worker *worker, struct job **batch, int64_t count) {
-    struct error err = {0};
-    if (count > 1 && try_batch(worker, batch, count, &err) == STATUS_OK) return;
+// How many it is done with: all, unless the device fails. A picture that fails takes no other with
+// it: each is tried alone then.
+static int64_t compute(struct worker *worker, struct job **batch, int64_t count,
+                       struct error *err) {
+    enum status status = STATUS_OK;
+    if (count > 1) {
+        status = try_batch(worker, batch, count, err);
+        if (status == STATUS_OK) return count;
+        if (status == STATUS_DEVICE) return 0;
+    }
     for (int64_t i = 0; i < count; i++)
-        compute_alone(worker, batch[i]);
+        if (compute_alone(worker, batch[i], err) == STATUS_DEVICE) return i;
+    return count;
 }
 
-static void run_batch(struct worker *worker, struct job **batch, int64_t count) {
-    struct job *wanted[MOST_BATCH];
+// Those that somebody still waits for; the others are done with.
+static int64_t choose_wanted(struct job **batch, int64_t count) {
     int64_t num_wanted = 0;
     double now = clock_seconds();
     for (int64_t i = 0; i < count; i++) {
-        struct detect_outcome *outcome = &batch[i]->exchange->outcomes[batch[i]->index];
-        outcome->seconds[PHASE_QUEUE] += now - batch[i]->queued;
-        if (exchange_begin_computing(batch[i]->exchange))
-            wanted[num_wanted++] = batch[i];
-        else
-            fault_set(&outcome->fault, FAULT_DEADLINE_QUEUE, "nobody waits for it any more");
+        struct job *job = batch[i];
+        struct detect_outcome *outcome = &job->exchange->outcomes[job->index];
+        outcome->seconds[PHASE_QUEUE] += now - job->queued;
+        if (exchange_begin_computing(job->exchange)) {
+            batch[num_wanted++] = job;
+            continue;
+        }
+        fault_set(&outcome->fault, FAULT_DEADLINE_QUEUE, "nobody waits for it any more");
+        exchange_job_done(job);
     }
-    if (num_wanted > 0) compute(worker, wanted, num_wanted);
-    for (int64_t i = 0; i < count; i++)
+    return num_wanted;
+}
+
+// ---- When a device fails ----
+
+// Of the pictures that it left: which may be tried once more. The others are done with.
+static int64_t choose_retried(struct job **batch, int64_t count) {
+    int64_t num_retried = 0;
+    for (int64_t i = 0; i < count; i++) {
+        struct job *job = batch[i];
+        if (job->has_failed) {
+            set_failure(&job->exchange->outcomes[job->index].fault, STATUS_DEVICE);
+            exchange_job_done(job);
+            continue;
+        }
+        job->has_failed = true;
+        job->queued = clock_seconds();
+        batch[num_retried++] = job;
+    }
+    return num_retried;
+}
+
+static void answer_lost(struct job *first) {
+    for (struct job *job = first, *next = NULL; job; job = next) {
+        next = job->next;
+        set_lost(&job->exchange->outcomes[job->index].fault);
+        exchange_job_done(job);
+    }
+}
+
+static void open_again(struct worker *worker, struct model *model, const struct error *why) {
+    struct service *service = worker->service;
+    const char *name = service->settings->devices.items[worker->device];
+    struct error err = {0};
+    atomic_fetch_add(&service->metrics.device_failures[worker->device], 1);
+    log_message(service->log, LOG_ERROR, "device %s: %s; it is opened again", name, why->message);
+    if (model_open_device(model, worker->device, &err) == STATUS_OK) {
+        log_message(service->log, LOG_WARNING, "device %s computes again", name);
+        return;
+    }
+    log_message(service->log, LOG_ERROR, "device %s is out of service: %s", name, err.message);
+    answer_lost(job_queue_take_lost(worker->queue));
+}
+
+// ---- The thread ----
+
+static void run_batch(struct worker *worker, struct job **batch, int64_t count) {
+    struct error err = {0};
+    int64_t num_wanted = choose_wanted(batch, count);
+    // The model lives on, if others answer before the device is open again.
+    struct model *model = num_wanted > 0 ? model_share(batch[0]->exchange->model) : NULL;
+    int64_t num_done = compute(worker, batch, num_wanted, &err);
+    for (int64_t i = 0; i < num_done; i++)
         exchange_job_done(batch[i]);
+    struct job **left = batch + num_done;
+    int64_t num_left = num_wanted - num_done;
+    job_queue_done(worker->queue, left, choose_retried(left, num_left));
+    if (num_left > 0) open_again(worker, model, &err);
+    model_release(model);
 }
 
 static void *worker_main(void *argument) {
     struct worker *worker = argument;
     struct job *batch[MOST_BATCH];
-    for (int64_t count = wait_for_batch(worker, batch); count > 0;
-         count = wait_for_batch(worker, batch))
+    for (;;) {
+        int64_t most = worker->service->settings->batch_max;
+        int64_t count = job_queue_take(worker->queue, worker->device, most, batch);
+        if (count == 0) return NULL;
+        atomic_store(&worker->batch_start, clock_seconds());
         run_batch(worker, batch, count);
-    return NULL;
+        atomic_store(&worker->batch_start, 0);
+    }
 }
 
 // ---- For others ----
 
-enum status worker_create(struct worker **result, struct service *service, struct error *err) {
-    struct worker *worker = *result = calloc(1, sizeof *worker);
-    if (!worker) return error_memory(err, "a thread", sizeof *worker);
-    worker->service = service;
-    pthread_mutex_init(&worker->mutex, NULL);
-    pthread_cond_init(&worker->changed, NULL);
-    TRY(thread_start(&worker->thread, worker_main, worker, err));
-    worker->has_thread = true;
+enum status worker_group_create(struct worker_group **result, struct service *service,
+                                struct error *err) {
+    int64_t count = service->settings->devices.count;
+    size_t bytes = sizeof(struct worker_group) + (size_t)count * sizeof(struct worker);
+    struct worker_group *group = *result = calloc(1, bytes);
+    if (!group) return error_memory(err, "threads", (long long)bytes);
+    job_queue_init(&group->queue);
+    for (; group->count < count; group->count++) {
+        struct worker *worker = &group->items[group->count];
+        worker->service = service;
+        worker->queue = &group->queue;
+        worker->device = group->count;
+        TRY(thread_start(&worker->thread, worker_main, worker, err));
+    }
     return STATUS_OK;
 }
 
-void worker_destroy(struct worker *worker) {
-    if (!worker) return;
-    pthread_mutex_lock(&worker->mutex);
-    worker->stops = true;
-    pthread_cond_signal(&worker->changed);
-    pthread_mutex_unlock(&worker->mutex);
-    if (worker->has_thread) pthread_join(worker->thread, NULL);
-    pthread_cond_destroy(&worker->changed);
-    pthread_mutex_destroy(&worker->mutex);
-    free(worker);
+void worker_group_destroy(struct worker_group *group) {
+    if (!group) return;
+    job_queue_stop(&group->queue);
+    for (int64_t i = 0; i < group->count; i++)
+        pthread_join(group->items[i].thread, NULL);
+    job_queue_destroy(&group->queue);
+    free(group);
 }
 
-void worker_add(struct worker *worker, struct job *first) {
-    pthread_mutex_lock(&worker->mutex);
-    struct job **end = &worker->first;
-    while (*end)
-        end = &(*end)->next;
-    *end = first;
-    pthread_cond_signal(&worker->changed);
-    pthread_mutex_unlock(&worker->mutex);
+void worker_group_add(struct worker_group *group, struct job *first) {
+    if (!job_queue_add(&group->queue, first)) answer_lost(first);
 }
 
-double worker_busy_seconds(struct worker *worker) {
-    pthread_mutex_lock(&worker->mutex);
-    double seconds = worker->batch_start > 0 ? clock_seconds() - worker->batch_start : 0;
-    pthread_mutex_unlock(&worker->mutex);
-    return seconds;
+double worker_group_busy_seconds(struct worker_group *group, int64_t device) {
+    double start = atomic_load(&group->items[device].batch_start);
+    return start > 0 ? clock_seconds() - start : 0;
 }

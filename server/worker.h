@@ -1,21 +1,23 @@
-// The thread that owns the models' computing: takes the picture that waits longest, and with it
-// those others of equal input size, limits and model that are there already, up to the batch's
-// limit. So nobody waits for company, and by more than one batch for pictures that came later.
+// The threads that own the models' computing, one for each device: whichever is free takes what
+// waits longest (server/job_queue.h).
+//
+// A device that fails is opened once more, while the others go on; if it fails again then, it is
+// out of service for that model. The pictures that it had go back to the front of the queue, once.
 #pragma once
 
 #include "server/admission.h"
 #include "server/exchange.h"
 
-struct worker;
+struct worker_group;
 
-MUST_CHECK enum status worker_create(struct worker **worker, struct service *service,
-                                     struct error *err);
+MUST_CHECK enum status worker_group_create(struct worker_group **group, struct service *service,
+                                           struct error *err);
 
-// Ends the thread, once no jobs are left. NULL is fine.
-void worker_destroy(struct worker *worker);
+// Ends the threads, once no jobs are left. NULL is fine.
+void worker_group_destroy(struct worker_group *group);
 
 // Jobs of one request, linked by next. Each holds a reference on its exchange.
-void worker_add(struct worker *worker, struct job *first);
+void worker_group_add(struct worker_group *group, struct job *first);
 
-// Seconds since the batch at hand was begun; 0 if there is none.
-double worker_busy_seconds(struct worker *worker);
+// Seconds since the device's batch at hand was begun; 0 if there is none.
+double worker_group_busy_seconds(struct worker_group *group, int64_t device);

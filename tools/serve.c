@@ -8,7 +8,6 @@
 #include "base/workers.h"
 #include "server/service.h"
 #include "tools/command.h"
-#include "tools/device.h"
 
 static const struct example EXAMPLES[] = {
     {"gctmask serve --weights gct.safetensors",
@@ -78,7 +77,6 @@ static enum status run_serve(struct invocation *invocation, struct error *err) {
     struct service *service = NULL;
     sigset_t signals;
     int threads = (int)invocation->common.threads;
-    TRY(device_check(settings->device, err));
     bound_heaps();
     block(&signals);
     TRY(service_create(&service, settings, threads > 0 ? threads : workers_available(), log, err));
