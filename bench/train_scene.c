@@ -97,27 +97,31 @@ void scene_fill_input(const struct scene *scene, float *input) {
 
 // ---- Proposals ----
 
-static void append(struct box_list *list, const float box[4], float score, int64_t image) {
-    int64_t at = list->count++;
+static void put(struct box_list *list, int64_t image, const float box[4], float score) {
+    int64_t at = image * list->each + list->counts[image]++;
     memcpy(list->boxes + 4 * at, box, 4 * sizeof *box);
     list->scores[at] = score;
     list->images[at] = (int32_t)image;
 }
 
+// Into a list with more places for each image.
 static void add_proposals(struct nn *nn, const struct scene *scene, struct box_list *list) {
     struct box_list all;
-    int64_t added = scene->num_images * SCENE_OBJECTS * SCENE_PROPOSALS;
-    box_list_create(nn, &all, list->count + added);
+    int64_t added = SCENE_OBJECTS * SCENE_PROPOSALS;
+    box_list_create_places(nn, &all, scene->num_images, list->each + added);
     nn_wait(nn);
     if (nn_failed(nn)) return;
-    for (int64_t image = 0, from = 0; image < scene->num_images; image++) {
-        for (; from < list->count && list->images[from] == image; from++)
-            append(&all, list->boxes + 4 * from, list->scores[from], image);
-        for (int64_t i = 0; i < SCENE_OBJECTS * SCENE_PROPOSALS; i++) {
+    for (int64_t image = 0; image < scene->num_images; image++) {
+        all.counts[image] = 0;
+        for (int64_t i = 0; i < list->counts[image]; i++) {
+            int64_t from = image * list->each + i;
+            put(&all, image, list->boxes + 4 * from, list->scores[from]);
+        }
+        for (int64_t i = 0; i < added; i++) {
             float box[4];
             place_proposal(image * SCENE_OBJECTS + i / SCENE_PROPOSALS, i % SCENE_PROPOSALS,
                            scene->extents[image], box);
-            append(&all, box, 0, image);
+            put(&all, image, box, 0);
         }
     }
     *list = all;

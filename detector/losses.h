@@ -4,10 +4,9 @@
 // parameters.
 #pragma once
 
-#include "base/random.h"
 #include "detector/mask_rcnn.h"
 #include "detector/mask_targets.h"
-#include "heads/matching.h"
+#include "nn/sample/sample.h"
 
 // The objects of one image, in the frame of the resized image. Borrowed until nn_backward has run.
 struct image_truth {

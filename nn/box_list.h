@@ -1,4 +1,7 @@
 // Boxes that a network finds: proposals and detections of the images of a batch, image after image.
+//
+// A list is packed, or it has as many places for each image, so that the program need not know how
+// many there are: a device may still be finding them.
 #pragma once
 
 #include <stdint.h>
@@ -18,8 +21,12 @@ struct box_list {
     int32_t *images; // [count]: index in the batch
     int32_t *labels; // [count]; 0 is background
     int32_t *levels; // [count]: which level of the pyramid its features come from, 0 is P2
+    int64_t each;    // places of an image, where count is that of all places; 0: packed
+    int32_t *counts; // [images]: how many of each are there; NULL if packed
 };
 
 // An empty list in step memory; its arrays are NULL after a failure.
 void box_list_create(struct nn *nn, struct box_list *list, int64_t capacity);
+// The same with places for each of some images, all of them counted.
+void box_list_create_places(struct nn *nn, struct box_list *list, int64_t num_images, int64_t each);
 void box_list_release(struct nn *nn, struct box_list *list);

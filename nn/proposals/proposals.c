@@ -5,7 +5,8 @@ void proposals_forward(struct nn *nn, const struct proposals *proposals, struct 
     CHECK(proposals->num_levels >= 1 && proposals->num_levels <= PROPOSALS_MAX_LEVELS);
     CHECK(proposals->num_anchors >= 1 && proposals->num_anchors <= PROPOSALS_MAX_ANCHORS);
     int64_t n = proposals->levels[0].logits->n;
-    CHECK(list->capacity >= n * proposals->post_nms);
+    CHECK(list->capacity >= n * (list->each ? list->each : proposals->post_nms));
+    CHECK(!list->each || list->each >= proposals->post_nms);
     for (int i = 0; i < proposals->num_levels; i++) {
         const struct proposal_level *level = &proposals->levels[i];
         CHECK(level->logits->n == n && level->logits->c == proposals->num_anchors);
@@ -16,6 +17,6 @@ void proposals_forward(struct nn *nn, const struct proposals *proposals, struct 
     call->proposals = proposals;
     call->list = list;
     call->call.label = "proposals";
-    list->count = n * proposals->post_nms;
+    list->count = n * (list->each ? list->each : proposals->post_nms);
     nn_run(nn, &call->call);
 }

@@ -104,17 +104,18 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 struct lists {
     float *boxes, *scores;
     int32_t *images, *labels, *levels;
+    int64_t each; // places of an image; 0: none are left free
 };
 
-// The kept ones, behind those of the images before; counts[n].
+// The kept ones, in the image's places or behind those of the images before; counts[n].
 static __global__ void __launch_bounds__(BLOCK_THREADS)
     write_list(struct image_view view, const uint64_t *keys, const float *boxes,
                const int32_t *levels, const int32_t *kept, const int32_t *counts, int32_t image,
                struct lists out) {
     int64_t i = global_index();
     if (i >= counts[image]) return;
-    int64_t at = i;
-    for (int32_t before = 0; before < image; before++)
+    int64_t at = i + image * out.each;
+    for (int32_t before = 0; before < image && !out.each; before++)
         at += counts[before];
     int32_t from = kept[i];
     for (int j = 0; j < 4; j++)
@@ -189,20 +190,20 @@ void cuda_proposals_forward(struct nn *nn, struct call *base) {
     const struct proposals *p = call->proposals;
     struct box_list *list = call->list;
     int64_t n = p->levels[0].logits->n;
-    int64_t capacity = n * p->post_nms;
-    list->count = 0;
+    int64_t capacity = list->each ? list->count : n * p->post_nms;
+    if (!list->each) list->count = 0;
     struct workspace w = create(nn, p->num_levels * p->pre_nms);
     std::vector<int32_t> num_kept((size_t)n);
     struct operands o = {.nn = nn};
-    int32_t *counts = operand_out(&o, num_kept.data(), n);
+    int32_t *counts = operand_out(&o, list->each ? list->counts : num_kept.data(), n);
     struct lists out = {
         operand_out(&o, list->boxes, 4 * capacity), operand_out(&o, list->scores, capacity),
-        operand_out(&o, list->images, capacity), operand_out(&o, list->labels, capacity),
-        operand_out(&o, list->levels, capacity)};
+        operand_out(&o, list->images, capacity),    operand_out(&o, list->labels, capacity),
+        operand_out(&o, list->levels, capacity),    list->each};
     for (int64_t image = 0; image < n && !nn_failed(nn); image++)
         select_image(nn, p, image, &w, counts, out);
     operands_end(&o);
     nn_scratch_free(nn, w.memory);
-    for (int64_t image = 0; image < n && !nn_failed(nn); image++)
+    for (int64_t image = 0; image < n && !nn_failed(nn) && !list->each; image++)
         list->count += num_kept[(size_t)image];
 }

@@ -51,6 +51,7 @@ static inline void anchor_at(const struct proposal_level *level, int64_t num_anc
                     level->logits->w, num_anchors, index, anchor);
 }
 
-// Fills list, whose capacity is n x post_nms: boxes, scores (the logits) and images, best first
-// within an image. The pointers in proposals are borrowed until this returns.
+// Fills list: boxes, scores (the logits) and images, best first within an image. A packed list has
+// the capacity n x post_nms; one with places has post_nms or more for each image, and then nothing
+// is waited for. The pointers in proposals are borrowed until this returns.
 void proposals_forward(struct nn *nn, const struct proposals *proposals, struct box_list *list);

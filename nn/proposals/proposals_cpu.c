@@ -71,21 +71,24 @@ static void select_image(struct nn *nn, const struct proposals *p, int64_t image
     }
     struct indices kept = {.capacity = c->capacity, .items = c->kept};
     nms_forward(nn, c->sorted, c->sorted_levels, order.count, p->nms_threshold, p->post_nms, &kept);
+    int64_t begin = list->each ? image * list->each : list->count;
+    if (list->each) list->counts[image] = nn_failed(nn) ? 0 : (int32_t)kept.count;
     for (int64_t i = 0; i < kept.count && !nn_failed(nn); i++) {
-        int64_t at = list->count++;
+        int64_t at = begin + i;
         memcpy(list->boxes + 4 * at, c->sorted + 4 * (int64_t)kept.items[i], 4 * sizeof(float));
         list->scores[at] = c->scores[order.items[kept.items[i]]];
         list->images[at] = (int32_t)image;
         list->labels[at] = 0;
         list->levels[at] = 0;
     }
+    if (!list->each && !nn_failed(nn)) list->count += kept.count;
 }
 
 void cpu_proposals_forward(struct nn *nn, struct call *base) {
     struct proposals_call *call = (struct proposals_call *)base;
     const struct proposals *p = call->proposals;
     struct candidates candidates;
-    call->list->count = 0;
+    if (!call->list->each) call->list->count = 0;
     if (!create(nn, &candidates, p)) return;
     for (int64_t i = 0; i < p->levels[0].logits->n; i++)
         select_image(nn, p, i, &candidates, call->list);

@@ -211,6 +211,39 @@ static void alone(void) {
     EXPECT_INT(at, together.count);
 }
 
+// The same proposals where each image has places of its own.
+static void in_places(void) {
+    enum { EACH = 75 };
+    struct problem p;
+    struct box_list packed;
+    struct box_list list;
+    struct error err;
+    begin(&p, 3, 3, 100, 140);
+    p.proposals.min_side = 20; // fewer than there may be
+    run(&p, &packed);
+    box_list_create_places(p.nn, &list, 3, EACH);
+    proposals_forward(p.nn, &p.proposals, &list);
+    EXPECT_OK(nn_status(p.nn, &err), &err);
+    EXPECT_INT(list.count, 3 * EACH);
+    int64_t at = 0;
+    for (int64_t image = 0; image < 3; image++) {
+        size_t count = (size_t)list.counts[image];
+        REQUIRE(at + list.counts[image] <= packed.count);
+        EXPECT(count > 3 && count < 60);
+        EXPECT(equal_bits(list.boxes + 4 * image * EACH, packed.boxes + 4 * at,
+                          4 * count * sizeof(float)));
+        EXPECT(equal_bits(list.scores + image * EACH, packed.scores + at, count * sizeof(float)));
+        for (size_t i = 0; i < count; i++)
+            EXPECT_INT(list.images[image * EACH + (int64_t)i], image);
+        at += list.counts[image];
+    }
+    EXPECT_INT(at, packed.count);
+    p.proposals.min_side = 1000;
+    proposals_forward(p.nn, &p.proposals, &list);
+    EXPECT_OK(nn_status(p.nn, &err), &err);
+    EXPECT_INT(list.counts[0] + list.counts[1] + list.counts[2], 0);
+}
+
 static void plans(void) {
     struct nn *nn = NULL;
     struct error err;
@@ -235,6 +268,7 @@ int main(int argc, char **argv) {
                          {"too small", too_small},
                          {"not finite", not_finite},
                          {"alone", alone},
+                         {"in places", in_places},
                          {"plans", plans},
                          {0},
                      });
