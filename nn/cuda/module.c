@@ -55,6 +55,8 @@ enum status cuda_open(struct nn *nn, const char *path, int number, struct error 
 void cuda_close(struct nn *nn) {
     struct cuda *cuda = nn->cuda;
     if (!cuda) return;
+    // What belongs to a device is given back by a thread that is there. A lost one is left as it is.
+    if (cuda->device) (void)!cuda->backend->enter(cuda->device, NULL);
     while (cuda->blocks) {
         struct cuda_block *block = cuda->blocks;
         cuda->blocks = block->next;

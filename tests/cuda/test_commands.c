@@ -213,6 +213,48 @@ static void serve(void) {
     EXPECT_CONTAINS(program_output, "--device cuda: without the sandbox, as ");
 }
 
+// A line of bash that starts a service on two emulated devices, as $P and $A, and has functions
+// that ask it: for one picture, for all at once, into a file of results.
+#define TWO_DEVICES                                                                                \
+    "export CUDA_EMULATOR_DEVICES=2 CUDA_EMULATOR_LAUNCH=now CUDA_EMULATOR_LOST=$SCRATCH/lost\n"   \
+    "mkdir -p $SCRATCH/lost\n"                                                                     \
+    "(exec '" GCTMASK "' serve --weights $SCRATCH/m.safetensors --listen 127.0.0.1:0 --device "    \
+    "cuda:0,cuda:1 --batch-max 1 --access-log $SCRATCH/access 2>$SCRATCH/log) & P=$!\n"            \
+    "for ((i = 0; i < 600; i++)); do A=$(grep -o 'http://.*' $SCRATCH/log) && "                    \
+    "curl -sf $A/v1/health/ready && break; sleep 0.1; done >/dev/null\n"                           \
+    "one() { curl -sT $I/val_00000$1.jpg \"$A/v1/detect?score=0&round=false&format=coco&"          \
+    "image_id=$1\"; }\n"                                                                           \
+    "all() { for n in 1 2 3 4; do one $n >$SCRATCH/part$n & done; wait $(jobs -p | grep -v $P)\n"  \
+    "(cd $SCRATCH; for n in 1 2 3 4; do tr -d '\\n' <part$n | sed 's/^ *\\[//; s/\\] *$//'; "      \
+    "[ $n = 4 ] || echo ,; done | (echo [; cat; echo ])) >$SCRATCH/$1; }\n"
+
+// Two contexts at once in one process, each on a device of its own, compute what one does alone and
+// what the processor does; and one goes on when the other is lost.
+static void serve_on_two(void) {
+    if (!is_emulated()) skip_case("only the emulator has two devices to be sure of");
+    begin();
+    if (run("command -v curl") != 0) skip_case("curl is not installed");
+    EXPECT_INT(run("rm -rf $SCRATCH/two-cpu; " ANNOTATE "--out $SCRATCH/two-cpu --quiet"), 0);
+    EXPECT_INT(run(TWO_DEVICES "all two.json; all again.json\n"
+                               "grep -o 'devices\":.*' $SCRATCH/access | sort | uniq -c\n"
+                               "touch $SCRATCH/lost/1; all after.json; all lost.json\n"
+                               "curl -s $A/v1/health/ready; curl -s $A/v1/info | grep -o "
+                               "'\"devices\":[^]]*'; rm $SCRATCH/lost/1; kill -HUP $P\n"
+                               "for ((i = 0; i < 600; i++)); do curl -s $A/v1/health/ready | "
+                               "grep -q device_lost || break; sleep 0.1; done\n"
+                               "curl -s $A/v1/info | grep -o '\"devices\":[^]]*'\n"
+                               "kill $P; wait $P; echo exit $?; cd $SCRATCH\n"
+                               "for f in again after lost; do cmp two.json $f.json; done"),
+               0);
+    EXPECT_CONTAINS(program_output, "devices\":[\"cuda:0\"]}\n");
+    EXPECT_CONTAINS(program_output, "devices\":[\"cuda:1\"]}\n");
+    EXPECT_CONTAINS(program_output,
+                    "{\"status\":\"ready\",\"reason\":\"device_lost\"}\"devices\":[{\"name\":"
+                    "\"cuda:0\",\"state\":\"serving\"},{\"name\":\"cuda:1\",\"state\":\"lost\"}\n");
+    EXPECT_CONTAINS(program_output, "{\"name\":\"cuda:1\",\"state\":\"serving\"}\nexit 0\n");
+    expect_same_results("two-cpu/results.json", "two.json");
+}
+
 // ---- Doctor ----
 
 static void doctor(void) {
@@ -284,6 +326,7 @@ int main(int argc, char **argv) {
                                           {"resume", resume},
                                           {"ranks", ranks},
                                           {"serve", serve},
+                                          {"serve on two", serve_on_two},
                                           {"doctor", doctor},
                                           {"doctor without device", doctor_without_device},
                                           {"refusals", refusals},

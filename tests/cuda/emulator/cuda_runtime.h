@@ -188,6 +188,7 @@ enum cudaError_t {
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
     cudaErrorNotReady = 600,
+    cudaErrorLaunchFailure = 719,
 };
 enum cudaMemcpyKind {
     cudaMemcpyHostToDevice = 1,

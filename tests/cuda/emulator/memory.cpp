@@ -30,6 +30,11 @@ std::map<const char *, allocation> &allocations() {
     return *all;
 }
 
+std::recursive_mutex &mutex() {
+    static auto *one = new std::recursive_mutex;
+    return *one;
+}
+
 thread_local int device_of_thread;
 thread_local cudaError_t last_error;
 int open_depth;
@@ -40,6 +45,7 @@ void protect(const allocation &a, bool open) {
 }
 
 cudaError_t allocate(void **pointer, size_t bytes, bool managed, bool pinned) {
+    const emulator_turn turn;
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     *pointer = nullptr;
     if (bytes == 0) return cudaSuccess;
@@ -68,7 +74,19 @@ const allocation *find(const void *pointer) {
 
 } // namespace
 
+emulator_turn::emulator_turn() : lock(mutex()) {
+}
+
+bool emulator_is_lost(int device) {
+    char path[512];
+    const char *folder = getenv("CUDA_EMULATOR_LOST");
+    if (!folder) return false;
+    snprintf(path, sizeof path, "%s/%d", folder, device);
+    return access(path, F_OK) == 0;
+}
+
 bool emulator_is_device_memory(const void *pointer) {
+    const emulator_turn turn;
     return find(pointer) != nullptr;
 }
 
@@ -118,6 +136,8 @@ const char *cudaGetErrorString(cudaError_t error) {
         return "invalid device ordinal";
     case cudaErrorNotReady:
         return "device not ready";
+    case cudaErrorLaunchFailure:
+        return "unspecified launch failure";
     }
     return "unknown error";
 }
@@ -178,6 +198,7 @@ cudaError_t cudaSetDevice(int device) {
     int count = 0;
     cudaGetDeviceCount(&count);
     if (device < 0 || device >= count) return cudaErrorInvalidDevice;
+    if (emulator_is_lost(device)) return cudaErrorLaunchFailure;
     device_of_thread = device;
     return cudaSuccess;
 }
@@ -204,6 +225,7 @@ cudaError_t cudaFreeHost(void *pointer) {
 
 cudaError_t cudaFree(void *pointer) {
     if (!pointer) return cudaSuccess;
+    const emulator_turn turn;
     const allocation *a = find(pointer);
     if (!a || a->begin != pointer) return cudaErrorInvalidValue;
     emulator_finish_all();
@@ -215,6 +237,7 @@ cudaError_t cudaFree(void *pointer) {
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
+    const emulator_turn turn;
     const allocation *a = find(pointer);
     attributes->type = !a           ? cudaMemoryTypeUnregistered
                        : a->managed ? cudaMemoryTypeManaged
@@ -235,6 +258,7 @@ static bool lies(const void *pointer, size_t bytes, bool on_device) {
 // brings something there waits.
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+    const emulator_turn turn;
     if (kind == cudaMemcpyHostToDevice && (!lies(to, bytes, true) || !lies(from, bytes, false)))
         return cudaErrorInvalidValue;
     if (kind == cudaMemcpyDeviceToHost && (!lies(to, bytes, false) || !lies(from, bytes, true)))
@@ -258,6 +282,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
+    const emulator_turn turn;
     if (!lies(to, bytes, true)) return cudaErrorInvalidValue;
     emulator_counted.bytes += static_cast<int64_t>(bytes);
     emulator_enqueue(stream, [=] {

@@ -3,12 +3,24 @@
 #pragma once
 
 #include <cstddef>
+#include <mutex>
+
+// Several threads of the program, with a device each, take turns: all of the emulator, and every
+// kernel with what is shared by its block, is one thread's at a time.
+struct emulator_turn {
+    emulator_turn();
+    std::lock_guard<std::recursive_mutex> lock;
+};
 
 #include <cuda_runtime.h>
 
 bool emulator_is_device_memory(const void *pointer); // or managed
 // Whether all bytes lie in one allocation.
 bool emulator_is_within_device_memory(const void *pointer, size_t bytes);
+
+// Whether the device fails, once it is waited for: CUDA_EMULATOR_LOST names a folder, and as long
+// as a file there has its number as a name.
+bool emulator_is_lost(int device);
 
 // The device that the calling thread has chosen.
 int emulator_device();

@@ -326,6 +326,7 @@ uint32_t emulator_running_launch() {
 
 void emulator_launch(cudaStream_t stream, const char *kernel, dim3 grid, dim3 block_size,
                      size_t shared_bytes, const std::function<void()> &body) {
+    const emulator_turn turn;
     if (!program) {
         program = fiber_of_program();
         catch_faults();

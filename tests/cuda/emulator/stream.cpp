@@ -137,6 +137,7 @@ void emulator_advance(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+    const emulator_turn turn;
     *stream = new emulated_stream{};
     (*stream)->calls = &CALLS;
     (*stream)->device = emulator_device();
@@ -155,6 +156,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    const emulator_turn turn;
     emulator_finish(stream);
     streams().erase(std::find(streams().begin(), streams().end(), stream));
     delete stream;
@@ -162,11 +164,12 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    const emulator_turn turn;
     emulated_stream &of = stream_of(stream);
     if (of.is_used) emulator_counted.waits++;
     of.is_used = false;
     finish(of);
-    return cudaSuccess;
+    return emulator_is_lost(of.device) ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 int64_t emulator_count(const char *name) {
