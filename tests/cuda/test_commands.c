@@ -114,6 +114,30 @@ static void eval(void) {
     EXPECT(atoi(program_output) > 12);
 }
 
+// Processes that share the pictures have a device each.
+static void own_devices(void) {
+    if (!is_emulated()) skip_case("only the emulator has two devices to be sure of");
+    begin();
+    if (run("command -v mpirun") != 0) skip_case("mpirun is not installed (package openmpi-bin)");
+    EXPECT_INT(run(ANNOTATE "--out $SCRATCH/o1 --quiet && $EVAL --weights $SCRATCH/m.safetensors "
+                            "--save-results $SCRATCH/o1.json >/dev/null"),
+               0);
+    EXPECT_INT(run(RANKS_ENVIRONMENT "export CUDA_EMULATOR_DEVICES=2\n" ANNOTATE
+                                     "--out $SCRATCH/o2 --quiet --device cuda --procs 2 && "
+                                     "$EVAL --weights $SCRATCH/m.safetensors --save-results "
+                                     "$SCRATCH/o2.json --device cuda --procs 2 >/dev/null"),
+               0);
+    expect_same_results("o1/results.json", "o2/results.json");
+    expect_same_results("o1.json", "o2.json");
+    static const char REFUSAL[] = "CUDA: device 1 is not there, expected 0 to 0";
+    EXPECT_INT(run(RANKS_ENVIRONMENT ANNOTATE "--out $SCRATCH/o3 --device cuda --procs 2"), 75);
+    EXPECT_CONTAINS(program_errors, REFUSAL);
+    EXPECT_INT(run(RANKS_ENVIRONMENT "$EVAL --weights $SCRATCH/m.safetensors --device cuda "
+                                     "--procs 2"),
+               75);
+    EXPECT_CONTAINS(program_errors, REFUSAL);
+}
+
 // ---- Training ----
 
 #define OPTIONS                                                                                    \
@@ -322,6 +346,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"annotate", annotate},
                                           {"eval", eval},
+                                          {"own devices", own_devices},
                                           {"train", train},
                                           {"resume", resume},
                                           {"ranks", ranks},
