@@ -180,8 +180,9 @@ static bool may_work(struct exchange *e) {
         e->fault.retry_after = 1;
         return false;
     }
-    if (devices_unready(service, e->model)) {
-        fault_set(&e->fault, FAULT_DEVICE_LOST, "the model does not answer");
+    const char *reason = devices_unready(service, e->model);
+    if (reason) {
+        fault_set(&e->fault, FAULT_DEVICE_LOST, "the model does not answer: %s", reason);
         e->fault.retry_after = 30;
         return false;
     }
