@@ -104,6 +104,7 @@ const emulated_stream_calls CALLS = {enqueue_call, emulator_is_within_device_mem
 } // namespace
 
 void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work) {
+    const emulator_turn turn;
     emulated_stream &to = stream_of(stream);
     if (stream && to.device != emulator_device()) {
         fprintf(stderr, "emulator: work for a stream of device %d from a thread of device %d\n",
@@ -133,6 +134,7 @@ void emulator_finish_all() {
 }
 
 void emulator_advance(cudaStream_t stream) {
+    const emulator_turn turn;
     with_open_memory([=] { do_any(stream_of(stream)); });
 }
 
