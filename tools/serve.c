@@ -16,6 +16,8 @@ static const struct example EXAMPLES[] = {
     {"gctmask serve --weights gct.safetensors --listen 0.0.0.0:8443 --token-file tokens --tls-cert "
      "cert.pem --tls-key key.pem --admin 127.0.0.1:9101 --access-log access.jsonl",
      "serve others"},
+    {"gctmask serve --weights gct.safetensors --device cuda:0,cuda:1",
+     "share the requests between two graphics processors"},
     {0},
 };
 

@@ -74,6 +74,8 @@ static void tls_and_tokens(void) {
 static void refusals(void) {
     EXPECT_INT(run("gctmask serve --stub-ms 1 --listen 0.0.0.0:0"), 64);
     EXPECT_CONTAINS(program_errors, "--insecure");
+    EXPECT_INT(run("gctmask serve --stub-ms 1 --device cpu,cpu"), 64);
+    EXPECT_CONTAINS(program_errors, "--device: cpu takes no other device beside it, found 1");
     EXPECT_INT(run("gctmask serve"), 64);
     EXPECT_CONTAINS(program_errors, "--weights is missing");
     EXPECT_INT(run("gctmask serve --weights $SCRATCH/none --listen 127.0.0.1:0"), 66);
