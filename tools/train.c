@@ -42,6 +42,7 @@ struct session {
     struct train_evaluate evaluation;
     struct trainer trainer;
     int64_t configured_batch;
+    struct error why_by_mpi; // gradients are summed, not on the devices
     enum trainer_end end;
 };
 
@@ -121,6 +122,8 @@ static enum status make_model(struct session *s, struct error *err) {
         TRY(schedule_rescale(&model->config, o->batch, &model->arena, err));
     TRY(nn_create(&s->detector.nn, &nn, err));
     TRY(check_processes(s, err));
+    TRY(communicator_use_device(s->communicator, s->detector.nn, &s->why_by_mpi, err));
+    communicator_allow(s->communicator, PREPARE_SECONDS);
     return initialise(s, err);
 }
 
@@ -226,6 +229,8 @@ static enum status show_plan(struct session *s, struct error *err) {
         .procs = communicator_size(s->communicator),
         .threads = s->detector.nn->num_threads,
         .configured_batch = s->configured_batch,
+        .device_library = communicator_device_library(s->communicator),
+        .why_by_mpi = s->why_by_mpi,
     };
     if (!leads(s)) return STATUS_OK;
     TRY(count_memory(s, &plan.memory, err));

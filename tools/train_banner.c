@@ -92,6 +92,12 @@ static void show_schedule(struct train_report *report, const struct train_plan *
                       plan->options->out, plan->procs, plan->procs == 1 ? "" : "es", plan->threads,
                       plan->threads == 1 ? "" : "s", is_cpu ? "" : " on ", is_cpu ? "" : device,
                       (long long)plan->options->seed);
+    if (plan->device_library)
+        train_report_line(report, "       gradients are summed by %s, on the devices",
+                          plan->device_library);
+    else if (plan->why_by_mpi.code != STATUS_OK)
+        train_report_line(report, "       gradients are summed by MPI, which takes longer: %s",
+                          plan->why_by_mpi.message);
 }
 
 static const char *origin_text(struct option_origin origin) {

@@ -14,6 +14,8 @@ struct train_plan {
     int procs, threads;
     int64_t configured_batch; // before --batch
     struct training_memory memory;
+    const char *device_library; // that sums gradients over the processes; NULL: none does
+    struct error why_by_mpi; // they are not summed there; code is STATUS_OK if that was not to be
 };
 
 void train_banner(struct train_report *report, const struct train_plan *plan);

@@ -41,7 +41,7 @@ static struct communicator_options with_defaults(struct communicator_options opt
 }
 
 // Nobody writes the failure a second time, so it is read without the mutex.
-static enum status failure(const struct communicator *communicator, struct error *err) {
+enum status communicator_failure(const struct communicator *communicator, struct error *err) {
     return error_set(err, communicator->failure.code, "%s", communicator->failure.message);
 }
 
@@ -62,7 +62,7 @@ static enum status start_thread(struct communicator *communicator, struct error 
         pthread_cond_wait(&communicator->changed, &communicator->mutex);
     bool failed = communicator->failed;
     pthread_mutex_unlock(&communicator->mutex);
-    return failed ? failure(communicator, err) : STATUS_OK;
+    return failed ? communicator_failure(communicator, err) : STATUS_OK;
 }
 
 enum status communicator_open(struct communicator **result,
@@ -81,13 +81,16 @@ enum status communicator_close(struct communicator *communicator, struct error *
     enum status status = STATUS_OK;
     if (communicator->threaded) {
         status = communicator_barrier(communicator, err);
+        if (status == STATUS_OK && communicator->collectives)
+            collectives_leave(communicator->collectives);
         pthread_mutex_lock(&communicator->mutex);
         communicator->closing = true;
         communicator->waiting = true; // to the end
         pthread_cond_broadcast(&communicator->changed);
         pthread_mutex_unlock(&communicator->mutex);
         pthread_join(communicator->thread, NULL);
-        if (communicator->failed) status = failure(communicator, err);
+        if (communicator->failed) status = communicator_failure(communicator, err);
+        collectives_close(communicator->collectives);
         pthread_cond_destroy(&communicator->changed);
         pthread_mutex_destroy(&communicator->mutex);
     }
@@ -133,7 +136,7 @@ static enum status finish(struct communicator *communicator, struct error *err) 
     pthread_mutex_lock(&communicator->mutex);
     bool done = wait_for(communicator, 0);
     pthread_mutex_unlock(&communicator->mutex);
-    return done ? STATUS_OK : failure(communicator, err);
+    return done ? STATUS_OK : communicator_failure(communicator, err);
 }
 
 static enum status run(struct communicator *communicator, struct operation operation,
@@ -145,11 +148,14 @@ static enum status run(struct communicator *communicator, struct operation opera
 
 void communicator_sum_start(struct communicator *communicator, float *values, int64_t count) {
     CHECK(count >= 0);
-    if (communicator->threaded)
+    if (communicator->on_device)
+        device_sum_start(communicator, values, count);
+    else if (communicator->threaded)
         start(communicator, (struct operation){OPERATION_SUM, .data = values, .count = count});
 }
 
 enum status communicator_sum_wait(struct communicator *communicator, struct error *err) {
+    if (communicator->on_device) return device_sum_wait(communicator, err);
     return communicator->threaded ? finish(communicator, err) : STATUS_OK;
 }
 

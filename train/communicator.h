@@ -23,6 +23,7 @@
 #include "base/log.h"
 
 struct communicator;
+struct nn;
 
 struct communicator_options {
     const struct log *log; // where a process that has to end all says why; NULL: nowhere
@@ -56,13 +57,26 @@ int communicator_size(const struct communicator *communicator); // how many proc
 // How many processes of lower rank run on the same machine.
 int communicator_local_rank(const struct communicator *communicator);
 
+// Has sums of floats computed on the device of nn from here on, where the floats lie, by NCCL: if
+// all processes have NCCL and a device of their own, and a trial sum is right. If not, sums go on
+// as before, and why says why; its code is STATUS_OK if they are computed on the device, if that is
+// the processor anyway and if the process is alone. nn must outlive the communicator.
+MUST_CHECK enum status communicator_use_device(struct communicator *communicator, struct nn *nn,
+                                               struct error *why, struct error *err);
+// What sums on the device, "NCCL 2.28.9"; NULL if nothing does.
+const char *communicator_device_library(const struct communicator *communicator);
+
 // Starts the sum of values over all processes, in place and in the background. values must be left
 // alone until communicator_sum_wait, and after a failure must live until the process ends. The
 // result is the same, bit for bit, on all ranks and in every run with as many of them. Waits only
 // if 64 sums are under way. Errors are for communicator_sum_wait.
+//
+// On a device values lie where that reaches them and what was launched so far may still compute
+// them; the device then sums beside what is launched next.
 void communicator_sum_start(struct communicator *communicator, float *values, int64_t count);
 
-// Waits for all sums that were started.
+// Waits for all sums that were started. On a device, what is launched from here on comes after
+// them.
 MUST_CHECK enum status communicator_sum_wait(struct communicator *communicator, struct error *err);
 
 // The same in one call, for a few numbers: losses, counts, flags.

@@ -123,12 +123,18 @@ static void look_at_self(struct world *world) {
     struct communicator *communicator = world->communicator;
     pthread_mutex_lock(&communicator->mutex);
     bool waiting = communicator->waiting;
+    bool summing = communicator->summing;
+    bool on_device = communicator->on_device;
     if (communicator->complaining) take_failure(world, &communicator->complaint);
     pthread_mutex_unlock(&communicator->mutex);
+    struct error failure;
+    if (on_device && device_look(communicator, &failure) != STATUS_OK)
+        take_failure(world, &failure);
     int64_t progress =
         world->moves + atomic_load_explicit(&communicator->ticks, memory_order_relaxed);
     int64_t allowed_ms = atomic_load_explicit(&communicator->allowed_ms, memory_order_relaxed);
     watch_self(&world->watch, progress, waiting, (double)allowed_ms / 1000);
+    world->watch.peers[world->watch.rank].beat.summing = summing;
 }
 
 // To be called often. False when all must end.
@@ -439,13 +445,14 @@ static void end_all(struct world *world) {
     if (!world->orphaned) spread_failure(world);
     communicator->failure = world->failure;
     announce(communicator, &communicator->failed);
+    bool device_is_free = device_end(communicator);
     double end = system_seconds() + (in_charge ? ORDER_SECONDS : LINGER_SECONDS);
     pthread_mutex_lock(&communicator->mutex);
     while (!world->orphaned && !(in_charge && communicator->closing) && system_seconds() < end)
         wait_for_news(communicator, end);
     bool closing = communicator->closing;
     pthread_mutex_unlock(&communicator->mutex);
-    if (in_charge && closing) return;
+    if (in_charge && closing && device_is_free) return;
     if (communicator->options.log)
         log_message(communicator->options.log, LOG_ERROR, "%s", world->failure.message);
     MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);

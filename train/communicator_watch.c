@@ -62,11 +62,20 @@ static bool is_stuck(const struct watch *watch, int rank, struct error *verdict)
 // Every process waits, and nothing that they wait for moves.
 static bool all_wait(const struct watch *watch, struct error *verdict) {
     double quiet = HUGE_VAL;
+    bool summing = true;
     for (int rank = 0; rank < watch->size; rank++) {
         if (!watch->peers[rank].beat.waiting) return false;
+        summing = summing && watch->peers[rank].beat.summing;
         quiet = fmin(quiet, watch->peers[rank].beat.quiet_seconds);
     }
     if (quiet <= watch->stuck_seconds) return false;
+    if (summing) {
+        error_set(verdict, STATUS_DEVICE,
+                  "all %d processes have waited for %.0f s for a sum over their devices: NCCL, or "
+                  "what connects the devices, hangs",
+                  watch->size, quiet);
+        return true;
+    }
     error_set(verdict, STATUS_INTERNAL,
               "all %d processes have waited for each other for %.0f s: they disagree about what "
               "comes next",

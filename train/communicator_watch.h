@@ -17,6 +17,7 @@ struct beat {
     double quiet_seconds;   // since it ticked or a part of an operation was done
     double allowed_seconds; // how long it may be quiet
     bool waiting;           // its main thread is in a call of the communicator
+    bool summing;           // and that waits for a sum on its device
     bool failed;            // failure says why all must end
     struct error failure;
 };

@@ -114,13 +114,18 @@ enum status step_evaluate(const struct stepper *stepper, const struct group *gro
 
 // ---- Gradients ----
 
+// On a device the gradients are still to be computed: if it is not that which sums them, they are
+// sent when they are there.
+static bool can_send_at_once(const struct stepper *t) {
+    return t->nn->device == NN_CPU || communicator_device_library(t->communicator);
+}
+
 // The gradients from first to those that were sent already are complete: if no other group adds to
 // them, on with them.
 static void send(void *context, const struct parameter *first) {
     struct step *s = context;
     communicator_tick(s->stepper->communicator);
-    // On a device the gradients are still to be computed: they are sent when it is done.
-    if (!s->in_last_group || s->stepper->nn->device != NN_CPU) return;
+    if (!s->in_last_group || !can_send_at_once(s->stepper)) return;
     if (!first->grad) return; // it is frozen: nothing up to there is trained
     CHECK(first->grad <= s->unsent);
     communicator_sum_start(s->stepper->communicator, first->grad, s->unsent - first->grad);
@@ -173,12 +178,11 @@ static enum status sum_over_processes(struct step *s, struct step_result *result
     struct communicator *communicator = s->stepper->communicator;
     float *first = s->stepper->model->network.parameters.grad;
     communicator_sum_start(communicator, first, s->unsent - first);
-    TRY(communicator_sum_wait(communicator, err));
     struct losses *l = &result->losses;
     double values[] = {l->objectness, l->anchor_box, l->classes, l->box, l->mask};
     TRY(communicator_sum_doubles(communicator, values, 5, err));
     *l = (struct losses){values[0], values[1], values[2], values[3], values[4]};
-    return STATUS_OK;
+    return communicator_sum_wait(communicator, err);
 }
 
 static enum status check_gradients(const struct step *s, const struct step_result *result,

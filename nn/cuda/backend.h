@@ -22,6 +22,9 @@ struct cuda_services {
 };
 
 struct cuda_device; // an open device and its stream
+struct side_stream;
+
+enum { CUDA_PLACE_BYTES = 32 };
 
 struct cuda_backend {
     int64_t layout; // cuda_backend_layout() where it was compiled
@@ -51,6 +54,21 @@ struct cuda_backend {
     enum status (*check_launches)(struct error *err);
     // Until all that was launched has ended; its failure, if there was one.
     enum status (*synchronise)(struct cuda_device *device, struct error *err);
+    // Where on its machine the device is: of two contexts, the same text if they share one.
+    enum status (*place)(const struct cuda_device *device, char place[CUDA_PLACE_BYTES],
+                         struct error *err);
+    // A second stream beside that of the kernels. None of these waits.
+    struct cuda_side {
+        enum status (*open)(struct side_stream **side, struct nn *nn, struct error *err);
+        void (*close)(struct side_stream *side); // NULL is fine; after an error of open, too
+        void *(*handle)(const struct side_stream *side); // its cudaStream_t
+        // What the stream gets from here on comes after all kernels that were launched so far.
+        enum status (*follow)(struct side_stream *side, struct error *err);
+        // Kernels that are launched from here on come after all that the stream has got so far.
+        enum status (*lead)(struct side_stream *side, struct error *err);
+        // Whether all that is done which the last lead was about.
+        enum status (*is_done)(struct side_stream *side, bool *done, struct error *err);
+    } side;
     // What there is, for people (nn/cuda/facts.h); opens nothing.
     enum status (*describe)(struct cuda_facts *facts, struct error *err);
 };

@@ -4,6 +4,7 @@
 #include "nn/cuda/cudnn/products.h"
 #include "nn/cuda/devices.h"
 #include "nn/cuda/kernel.h"
+#include "nn/cuda/side_stream.h"
 
 struct cuda_device {
     int number;
@@ -94,6 +95,12 @@ static enum status device_synchronise(struct cuda_device *device, struct error *
     return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "a kernel failed", code);
 }
 
+static enum status device_place(const struct cuda_device *device, char place[CUDA_PLACE_BYTES],
+                                struct error *err) {
+    cudaError_t code = cudaDeviceGetPCIBusId(place, CUDA_PLACE_BYTES, device->number);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "the device's bus", code);
+}
+
 extern "C" __attribute__((visibility("default"))) const struct cuda_backend *
 gctmask_cuda_backend(void) {
     static const struct cuda_backend BACKEND = {
@@ -117,6 +124,9 @@ gctmask_cuda_backend(void) {
         device_copy,
         device_check_launches,
         device_synchronise,
+        device_place,
+        {side_stream_open, side_stream_close, side_stream_handle, side_stream_follow,
+         side_stream_lead, side_stream_is_done},
         cuda_describe,
     };
     return &BACKEND;

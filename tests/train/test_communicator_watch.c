@@ -137,6 +137,29 @@ static void waiting_for_each_other(void) {
     EXPECT_NEAR(scene.watch.now, 40, 0.15);
 }
 
+// By what they all wait for it is told whom to blame.
+static void sums_on_devices(void) {
+    struct scene scene;
+    open_scene(&scene, 0);
+    for (int i = 0; i < 305; i++) {
+        for (int rank = 1; rank < 3; rank++) {
+            struct beat beat = {.waiting = true, .summing = rank == 1, .quiet_seconds = i / 10.0};
+            watch_hear(&scene.watch, rank, &beat);
+        }
+        pass(&scene, false, true);
+        scene.peers[0].beat.summing = true;
+    }
+    EXPECT(judge(&scene));
+    EXPECT_CONTAINS(scene.verdict.message, "they disagree about what comes next");
+    scene.peers[2].beat.summing = true;
+    EXPECT(judge(&scene));
+    EXPECT_TEXT(scene.verdict.message,
+                "all 3 processes have waited for 30 s for a sum over their devices: NCCL, or what "
+                "connects the devices, hangs");
+    scene.peers[1].beat = (struct beat){.allowed_seconds = 30}; // which goes on
+    EXPECT(!judge(&scene));
+}
+
 static void beats(void) {
     struct scene scene;
     int count = 0;
@@ -157,6 +180,7 @@ int main(int argc, char **argv) {
                          {"paused_machine", paused_machine},
                          {"standing_still", standing_still},
                          {"waiting_for_each_other", waiting_for_each_other},
+                         {"sums_on_devices", sums_on_devices},
                          {"beats", beats},
                          {0},
                      });
