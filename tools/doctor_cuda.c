@@ -51,6 +51,10 @@ void doctor_cuda_write_text(const struct doctor_cuda *cuda, struct output *out) 
         output_printf(out, "%-14s  %s\n", "CUDA products",
                       facts->library[0] ? facts->library
                                         : "kernels of our own: built without cuDNN");
+    if (cuda->err.code == STATUS_OK)
+        output_printf(out, "%-14s  %s%s\n", "CUDA sums",
+                      facts->sums[0] ? "" : "of several by MPI: ",
+                      facts->sums[0] ? facts->sums : facts->no_sums.message);
     for (int i = 0; i < facts->num_devices; i++)
         write_device(i, &facts->devices[i], out);
 }
@@ -82,6 +86,7 @@ void doctor_cuda_write_json(const struct doctor_cuda *cuda, struct json_writer *
         json_write_key_text(w, "toolkit", version_text(facts->toolkit, version));
         json_write_key_text(w, "driver", version_text(facts->driver, version));
         json_write_key_text(w, "library", facts->library);
+        json_write_key_text(w, "sums", facts->sums);
         json_write_key(w, "devices");
         json_write_begin_array(w);
         for (int i = 0; i < facts->num_devices; i++)

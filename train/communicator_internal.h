@@ -53,7 +53,7 @@ struct communicator {
     struct error failure;
     struct collectives *collectives; // what connects the devices; NULL: nothing, ever
     bool on_device;                  // it is that which sums
-    char library[COLLECTIVES_NAME_BYTES];
+    char library[NCCL_NAME_BYTES];
     struct error device_failure; // of a sum that could not be started; the caller's thread's alone
 
     atomic_int_least64_t ticks;

@@ -1,9 +1,7 @@
 #include "nn/cuda/collectives.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "nn/cuda/backend.h"
@@ -51,9 +49,8 @@ enum status collectives_open(struct collectives **result, struct nn *nn, struct 
     return side_of(c)->open(&c->side, nn, err);
 }
 
-void collectives_name(const struct collectives *c, char name[COLLECTIVES_NAME_BYTES]) {
-    snprintf(name, COLLECTIVES_NAME_BYTES, "NCCL %d.%d.%d", c->nccl.version / 10000,
-             c->nccl.version / 100 % 100, c->nccl.version % 100);
+void collectives_name(const struct collectives *c, char name[NCCL_NAME_BYTES]) {
+    nccl_name(&c->nccl, name);
 }
 
 enum status collectives_place(const struct collectives *c, char place[COLLECTIVES_PLACE_BYTES],

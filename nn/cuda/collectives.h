@@ -18,7 +18,7 @@
 #include "nn/cuda/nccl.h"
 #include "nn/nn.h"
 
-enum { COLLECTIVES_NAME_BYTES = 32, COLLECTIVES_PLACE_BYTES = 32 };
+enum { COLLECTIVES_PLACE_BYTES = 32 };
 
 struct collectives;
 
@@ -28,7 +28,7 @@ MUST_CHECK enum status collectives_open(struct collectives **collectives, struct
                                         struct error *err);
 
 // "NCCL 2.28.9"
-void collectives_name(const struct collectives *collectives, char name[COLLECTIVES_NAME_BYTES]);
+void collectives_name(const struct collectives *collectives, char name[NCCL_NAME_BYTES]);
 
 // Where on its machine the device is: two processes of a machine that have the same text share one,
 // which NCCL refuses.

@@ -20,6 +20,8 @@ struct cuda_facts {
     int toolkit;                    // 13000 for CUDA 13.0, that the module was built with
     int driver;                     // the newest CUDA that the driver knows; 0: no driver
     char library[CUDA_NAME_BYTES];  // that computes products; "" for kernels of our own
+    char sums[CUDA_NAME_BYTES];     // what sums over devices, "NCCL 2.28.9"; "" if nothing does
+    struct error no_sums;           // why not
     int num_devices;                // in devices; there may be more
     struct cuda_device_facts devices[CUDA_MAX_DEVICES];
 };

@@ -7,6 +7,7 @@
 #include "base/symbol.h"
 #include "nn/cuda/backend.h"
 #include "nn/cuda/module_path.h"
+#include "nn/cuda/nccl.h"
 
 // ---- Services ----
 
@@ -83,7 +84,11 @@ enum status cuda_look(struct cuda_facts *facts, struct error *err) {
     *facts = (struct cuda_facts){0};
     TRY(module_path_find(facts->module, err));
     const struct cuda_backend *backend = load(facts->module, err);
-    return backend ? backend->describe(facts, err) : STATUS_DEVICE;
+    if (!backend) return STATUS_DEVICE;
+    TRY(backend->describe(facts, err));
+    struct nccl nccl;
+    if (nccl_open(&nccl, NULL, &facts->no_sums) == STATUS_OK) nccl_name(&nccl, facts->sums);
+    return STATUS_OK;
 }
 
 // ---- Memory ----

@@ -32,6 +32,11 @@ enum status nccl_open(struct nccl *nccl, const char *path, struct error *err) {
                      nccl->version / 10000, nccl->version / 100 % 100);
 }
 
+void nccl_name(const struct nccl *nccl, char name[NCCL_NAME_BYTES]) {
+    snprintf(name, NCCL_NAME_BYTES, "NCCL %d.%d.%d", nccl->version / 10000,
+             nccl->version / 100 % 100, nccl->version % 100);
+}
+
 struct nccl_config nccl_config_without_waiting(void) {
     return (struct nccl_config){sizeof(struct nccl_config), CONFIG_MAGIC, CONFIG_VERSION, 0};
 }

@@ -18,7 +18,7 @@ enum nccl_result {
     NCCL_IN_PROGRESS = 7,
 };
 
-enum { NCCL_ID_BYTES = 128, NCCL_SUM = 0, NCCL_FLOAT32 = 7 };
+enum { NCCL_ID_BYTES = 128, NCCL_NAME_BYTES = 32, NCCL_SUM = 0, NCCL_FLOAT32 = 7 };
 
 struct nccl_comm; // NCCL's communicator
 
@@ -71,6 +71,9 @@ struct nccl {
 
 // path NULL: where libraries are looked for. Stays open, as the library has threads of its own.
 MUST_CHECK enum status nccl_open(struct nccl *nccl, const char *path, struct error *err);
+
+// "NCCL 2.28.9"
+void nccl_name(const struct nccl *nccl, char name[NCCL_NAME_BYTES]);
 
 // That processes do not wait for each other in calls, but ask.
 struct nccl_config nccl_config_without_waiting(void);

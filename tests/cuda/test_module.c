@@ -112,6 +112,7 @@ static void facts(void) {
     setenv("GCTMASK_CUDA_MODULE", CUDA_MODULE, 1);
     EXPECT_OK(cuda_look(&facts, &err), &err);
     EXPECT_TEXT(facts.module, CUDA_MODULE);
+    EXPECT((facts.sums[0] == '\0') == (facts.no_sums.code != STATUS_OK));
     EXPECT_INT(facts.toolkit, 13000);
     EXPECT_INT(facts.driver, 13010);
     EXPECT_INT(facts.num_devices, 1);

@@ -65,6 +65,13 @@ static void without_nccl(void) {
                     "version 2.10, expected 2.20 or later\n");
 }
 
+static void doctor(void) {
+    EXPECT_INT(run("gctmask doctor"), 0);
+    EXPECT_CONTAINS(program_output, "\nCUDA sums       NCCL 2.28.9\n");
+    EXPECT_INT(run("export NCCL_STAND_IN=old; gctmask doctor"), 0);
+    EXPECT_CONTAINS(program_output, "\nCUDA sums       of several by MPI: NCCL: libnccl.so.2 is ");
+}
+
 // Starts a run that does not end in the background, as $P, and waits for a checkpoint.
 #define START                                                                                      \
     "set -m; " RANKS STEPS(5000) "hurt >$SCRATCH/log 2>$SCRATCH/errors & P=$!; set +m\n"           \
@@ -96,6 +103,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"as_one_process", as_one_process},
                                           {"without_nccl", without_nccl},
+                                          {"doctor", doctor},
                                           {"one_is_killed", one_is_killed},
                                           {"a_sum_hangs", a_sum_hangs},
                                           {0}});
