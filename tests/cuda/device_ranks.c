@@ -1,5 +1,6 @@
 // One of the processes that test_collectives.c starts: device_ranks CASE does what CASE says, on a
-// device, together with the others, and exits with 0 if all was as it should be.
+// device, together with the others, and exits with 0 if all was as it should be. device_ranks alone
+// needs no others.
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "nn/cuda/collectives.h"
 #include "nn/cuda/module.h"
 #include "train/communicator.h"
 
@@ -137,6 +138,65 @@ static enum status fails(const struct process *p, struct error *err) {
     return sums(p, err);
 }
 
+// ---- Alone ----
+
+static enum status settle(struct collectives *collectives, struct error *err) {
+    bool settled = false;
+    while (!settled)
+        TRY(collectives_is_settled(collectives, &settled, err));
+    return STATUS_OK;
+}
+
+static enum status connect_alone(struct collectives **collectives, struct nn *nn,
+                                 struct error *err) {
+    struct nccl_id id;
+    TRY(collectives_open(collectives, nn, err));
+    TRY(collectives_make_id(*collectives, &id, err));
+    TRY(collectives_connect(*collectives, &id, 0, 1, err));
+    return settle(*collectives, err);
+}
+
+// What a wait for the kernels shows is the sum, not only the values that went in.
+static enum status sum_alone(struct collectives *collectives, struct nn *nn, float *bucket,
+                             struct error *err) {
+    static float values[LONGEST];
+    bool done = false;
+    draw(values, 0, NUM_BUCKETS - 1);
+    cuda_upload(nn, bucket, values, (int64_t)sizeof values);
+    TRY(collectives_sum(collectives, bucket, LONGEST, err));
+    TRY(settle(collectives, err));
+    TRY(collectives_lead(collectives, err));
+    TRY(nn_status(nn, err));
+    TRY(collectives_is_done(collectives, &done, err));
+    EXPECT(done);
+    for (int64_t i = 0; i < LONGEST; i++)
+        EXPECT(bucket[i] == values[i]);
+    return collectives_check(collectives, err);
+}
+
+static enum status alone(struct error *err) {
+    struct nn *nn = NULL;
+    struct collectives *collectives = NULL;
+    void *memory = NULL;
+    const struct nn_options options = {.device = NN_CUDA, .memory_bytes = 1 << 20};
+    TRY(nn_create(&nn, &options, err));
+    TRY(cuda_allocate(nn, LONGEST * (int64_t)sizeof(float), &memory, err));
+    TRY(connect_alone(&collectives, nn, err));
+    for (int i = 0; i < 3; i++)
+        TRY(sum_alone(collectives, nn, memory, err));
+    collectives_leave(collectives);
+    collectives_close(collectives);
+    // And again, with the end that comes when something is wrong.
+    TRY(connect_alone(&collectives, nn, err));
+    TRY(sum_alone(collectives, nn, memory, err));
+    EXPECT(collectives_abort(collectives, 10));
+    EXPECT(collectives_sum(collectives, memory, LONGEST, err) == STATUS_DEVICE);
+    collectives_close(collectives);
+    nn_destroy(nn);
+    printf("alone\n");
+    return STATUS_OK;
+}
+
 // ---- The program ----
 
 static const struct {
@@ -185,7 +245,8 @@ static enum status take_part(const char *name, struct error *err) {
 
 int main(int argc, char **argv) {
     struct error err = {0};
-    enum status status = take_part(argc > 1 ? argv[1] : "", &err);
+    const char *name = argc > 1 ? argv[1] : "";
+    enum status status = strcmp(name, "alone") == 0 ? alone(&err) : take_part(name, &err);
     if (status == STATUS_OK) return EXIT_SUCCESS;
     fprintf(stderr, "device_ranks: %s\n", err.message);
     return 64 + (int)status;

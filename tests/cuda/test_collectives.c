@@ -14,25 +14,39 @@ static bool is_emulated(void) {
     return strcmp(tested_cuda_module(CUDA_MODULE), CUDA_MODULE) == 0;
 }
 
-// Runs device_ranks.c's case in so many processes, behind some bash. Returns mpirun's exit code;
-// 124 if it did not end by itself.
-static int run_ranks(const char *before, const char *name) {
+// Runs device_ranks.c's case behind some bash and a launcher. Returns the exit code; 124 if it did
+// not end by itself.
+static int run_launched(const char *before, const char *launcher, const char *name) {
     char line[2048];
     const char *launch = getenv("CUDA_EMULATOR_LAUNCH");
     const char *order = getenv("CUDA_EMULATOR_ORDER");
-    if (run_program("command -v mpirun") != 0)
-        skip_case("mpirun is not installed (package openmpi-bin)");
     snprintf(line, sizeof line,
              RANKS_ENVIRONMENT "export CUDA_EMULATOR_DEVICES=2 CUDA_EMULATOR_LAUNCH=%s "
                                "CUDA_EMULATOR_ORDER=%s GCTMASK_CUDA_MODULE='%s'\n%s\n"
-                               "exec timeout 120 " MPIRUN(2) DEVICE_RANKS " %s",
+                               "exec timeout 120 %s" DEVICE_RANKS " %s",
              launch ? launch : "now", order ? order : "forward", tested_cuda_module(CUDA_MODULE),
-             before, name);
+             before, launcher, name);
     return run_program(line);
+}
+
+static int run_ranks(const char *before, const char *name) {
+    if (run_program("command -v mpirun") != 0)
+        skip_case("mpirun is not installed (package openmpi-bin)");
+    return run_launched(before, MPIRUN(2), name);
 }
 
 #define STAND_IN       "export LD_LIBRARY_PATH='" STAND_IN_FOLDER "'"
 #define FAULTY(faults) STAND_IN " NCCL_STAND_IN=" faults
+
+// Which one GPU is enough for.
+static void alone(void) {
+    int code = run_launched(is_emulated() ? STAND_IN : "", "", "alone");
+    if (!is_emulated() && strstr(program_errors, "no device can be used"))
+        skip_case("this machine has no GPU");
+    EXPECT_INT(code, 0);
+    EXPECT_TEXT(program_output, "alone\n");
+    EXPECT_TEXT(program_errors, "");
+}
 
 static void sums(void) {
     int code = run_ranks(is_emulated() ? STAND_IN : "", "sums");
@@ -141,7 +155,8 @@ static void no_library(void) {
 
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
-                     (struct test_case[]){{"sums", sums},
+                     (struct test_case[]){{"alone", alone},
+                                          {"sums", sums},
                                           {"not_there", not_there},
                                           {"shared_device", shared_device},
                                           {"no_connection", no_connection},
