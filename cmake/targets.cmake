@@ -20,6 +20,7 @@ option(GCTMASK_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(GCTMASK_COVERAGE "Count executed lines" OFF)
 option(GCTMASK_CUDA "Build the CUDA module (needs nvcc)" OFF)
 option(GCTMASK_CUDNN "Let the CUDA module use cuDNN, if its header is there" ON)
+option(GCTMASK_CUBLAS "Let the CUDA module use cuBLAS, if its header is there" ON)
 option(GCTMASK_FUZZ "Build the fuzz targets (needs clang)" OFF)
 
 add_library(compile_options INTERFACE)

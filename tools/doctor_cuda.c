@@ -55,6 +55,8 @@ void doctor_cuda_write_text(const struct doctor_cuda *cuda, struct output *out) 
         output_printf(out, "%-14s  %s%s\n", "CUDA sums",
                       facts->sums[0] ? "" : "of several by MPI: ",
                       facts->sums[0] ? facts->sums : facts->no_sums.message);
+    if (cuda->err.code == STATUS_OK && facts->matrix_library[0])
+        output_printf(out, "%-14s  %s\n", "CUDA matrices", facts->matrix_library);
     for (int i = 0; i < facts->num_devices; i++)
         write_device(i, &facts->devices[i], out);
 }
@@ -87,6 +89,7 @@ void doctor_cuda_write_json(const struct doctor_cuda *cuda, struct json_writer *
         json_write_key_text(w, "driver", version_text(facts->driver, version));
         json_write_key_text(w, "library", facts->library);
         json_write_key_text(w, "sums", facts->sums);
+        json_write_key_text(w, "matrix_library", facts->matrix_library);
         json_write_key(w, "devices");
         json_write_begin_array(w);
         for (int i = 0; i < facts->num_devices; i++)

@@ -91,7 +91,7 @@ typedef const struct cuda_backend *cuda_backend_function(void);
 
 // Differs between a program and a module that do not belong together.
 static inline int64_t cuda_backend_layout(void) {
-    size_t tables =
-        sizeof(struct cuda) + sizeof(struct cuda_backend) + sizeof(struct cuda_services);
+    size_t tables = sizeof(struct cuda) + sizeof(struct cuda_backend) +
+                    sizeof(struct cuda_services) + sizeof(struct cuda_facts);
     return (int64_t)(sizeof(struct nn) * 1000000 + sizeof(struct call) * 1000 + tables);
 }

@@ -1,5 +1,6 @@
 #include "nn/cuda/devices.h"
 
+#include "nn/cuda/cublas/products.h"
 #include "nn/cuda/cudnn/products.h"
 
 enum { OLDEST_MAJOR = 7, OLDEST_MINOR = 5 }; // what CUDA 13 compiles for
@@ -65,6 +66,7 @@ enum status cuda_describe(struct cuda_facts *facts, struct error *err) {
         describe_device(&facts->devices[i], i);
         usable += facts->devices[i].refusal.code == STATUS_OK;
     }
+    cublas_describe(facts->matrix_library, sizeof facts->matrix_library);
     if (usable > 0) return cudnn_describe(facts->library, sizeof facts->library, err);
     return error_set(err, STATUS_DEVICE, "%s", facts->devices[0].refusal.message);
 }

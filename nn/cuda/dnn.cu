@@ -1,6 +1,7 @@
 #include "nn/cuda/dnn.h"
 
 #include "nn/cuda/columns.h"
+#include "nn/cuda/cublas/products.h"
 #include "nn/cuda/cudnn/products.h"
 #include "nn/cuda/implicit_gemm.h"
 #include "nn/cuda/rows.h"
@@ -9,18 +10,21 @@
 
 static void forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
                     const float *weights, const struct dnn_epilogue *epilogue, float *y) {
+    if (cublas_forward(nn, shape, x, weights, epilogue, y)) return;
     if (!cudnn_forward(nn, shape, x, weights, epilogue, y))
         implicit_gemm_forward(nn, shape, x, weights, epilogue, y);
 }
 
 static void backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
                           const float *weights, bool add, float *dx) {
+    if (cublas_backward_data(nn, shape, dy, weights, add, dx)) return;
     if (!cudnn_backward_data(nn, shape, dy, weights, add, dx))
         implicit_gemm_backward_data(nn, shape, dy, weights, add, dx);
 }
 
 static void backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
                              const float *dy, float *dweights) {
+    if (cublas_backward_weights(nn, shape, x, dy, dweights)) return;
     if (!cudnn_backward_weights(nn, shape, x, dy, dweights))
         implicit_gemm_backward_weights(nn, shape, x, dy, dweights);
 }

@@ -2,10 +2,12 @@
 // and that of its weights. Matrix products are convolutions of one position. All pointers are in
 // the device's reach; weights are [out, kernel, kernel, in / groups].
 //
-// They are cuDNN's (nn/cuda/cudnn) where the module was built with it, and otherwise kernels of our
-// own (implicit_gemm.h), which also take grouped convolutions that cuDNN has no plan for.
+// Products of matrices are cuBLAS's (nn/cuda/cublas), all others cuDNN's (nn/cuda/cudnn), where the
+// module was built with them; what the first does not do is left to the second. Without both they
+// are kernels of our own (implicit_gemm.h), which also take grouped convolutions that cuDNN has no
+// plan for.
 //
-// cuDNN's choice of an algorithm, and so the rounding, depends on all extents. So images go through
+// Their choice of an algorithm, and so the rounding, depends on all extents. So images go through
 // the first two products shape.at_once at a time, always that many, and what is computed for one
 // does not depend on the others. It also keeps plans few: the number of regions differs from call
 // to call.

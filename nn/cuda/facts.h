@@ -22,7 +22,10 @@ struct cuda_facts {
     char library[CUDA_NAME_BYTES];  // that computes products; "" for kernels of our own
     char sums[CUDA_NAME_BYTES];     // what sums over devices, "NCCL 2.28.9"; "" if nothing does
     struct error no_sums;           // why not
-    int num_devices;                // in devices; there may be more
+    // That computes products of matrices, or why they are left to the other; "" if that was built
+    // so.
+    char matrix_library[CUDA_NAME_BYTES];
+    int num_devices; // in devices; there may be more
     struct cuda_device_facts devices[CUDA_MAX_DEVICES];
 };
 

@@ -1,6 +1,7 @@
 // The device itself: opening, memory, copies; and the functions of nn/nn.h that kernels call, which
 // the module has from the program.
 
+#include "nn/cuda/cublas/products.h"
 #include "nn/cuda/cudnn/products.h"
 #include "nn/cuda/devices.h"
 #include "nn/cuda/kernel.h"
@@ -8,9 +9,10 @@
 
 struct cuda_device {
     int number;
-    int64_t memory_bytes; // for step memory; the rest is for parameters and cuDNN
+    int64_t memory_bytes; // for step memory; the rest is for parameters and the libraries
     cudaStream_t stream;
-    struct plans *plans; // of cuDNN; NULL without it
+    struct plans *plans;     // of cuDNN; NULL without it
+    struct matmuls *matmuls; // of cuBLAS; NULL without it
 };
 
 // ---- Opening ----
@@ -28,12 +30,14 @@ static enum status device_open(struct cuda_device **result, int number, struct e
     size_t total = 0;
     code = cudaMemGetInfo(&available, &total);
     if (code != cudaSuccess) return cuda_failure(err, "the device's memory", code);
-    *result = new cuda_device{number, (int64_t)(available / 8 * 7), stream, NULL};
-    return cudnn_plans_open(&(*result)->plans, number, stream, err);
+    *result = new cuda_device{number, (int64_t)(available / 8 * 7), stream, NULL, NULL};
+    TRY(cudnn_plans_open(&(*result)->plans, number, stream, err));
+    return cublas_matmuls_open(&(*result)->matmuls, err);
 }
 
 static void device_close(struct cuda_device *device) {
     if (!device) return;
+    cublas_matmuls_close(device->matmuls);
     cudnn_plans_close(device->plans);
     cudaStreamDestroy(device->stream);
     delete device;
@@ -138,6 +142,10 @@ cudaStream_t cuda_stream(const struct nn *nn) {
 
 struct plans *cuda_plans(const struct nn *nn) {
     return nn->cuda->device->plans;
+}
+
+struct matmuls *cuda_matmuls(const struct nn *nn) {
+    return nn->cuda->device->matmuls;
 }
 
 // ---- The program's functions ----

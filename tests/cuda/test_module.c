@@ -115,6 +115,8 @@ static void facts(void) {
     EXPECT((facts.sums[0] == '\0') == (facts.no_sums.code != STATUS_OK));
     EXPECT_INT(facts.toolkit, 13000);
     EXPECT_INT(facts.driver, 13010);
+    EXPECT_TEXT(facts.library, "");
+    EXPECT_TEXT(facts.matrix_library, "");
     EXPECT_INT(facts.num_devices, 1);
     EXPECT_TEXT(facts.devices[0].name, "emulated device");
     EXPECT_INT(facts.devices[0].major, 9);

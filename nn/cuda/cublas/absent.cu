@@ -1,0 +1,34 @@
+// A module that was built without cuBLAS.
+#include "nn/cuda/cublas/products.h"
+
+void cublas_describe(char *text, size_t bytes) {
+    if (bytes > 0) text[0] = 0;
+}
+
+enum status cublas_matmuls_open(struct matmuls **matmuls, struct error *err) {
+    (void)err;
+    *matmuls = NULL;
+    return STATUS_OK;
+}
+
+void cublas_matmuls_close(struct matmuls *matmuls) {
+    (void)matmuls;
+}
+
+bool cublas_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
+                    const float *weights, const struct dnn_epilogue *epilogue, float *y) {
+    (void)nn, (void)shape, (void)x, (void)weights, (void)epilogue, (void)y;
+    return false;
+}
+
+bool cublas_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
+                          const float *weights, bool add, float *dx) {
+    (void)nn, (void)shape, (void)dy, (void)weights, (void)add, (void)dx;
+    return false;
+}
+
+bool cublas_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
+                             const float *dy, float *dweights) {
+    (void)nn, (void)shape, (void)x, (void)dy, (void)dweights;
+    return false;
+}
