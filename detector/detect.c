@@ -19,20 +19,10 @@ struct batch {
     struct arena *arena;
 };
 
-static enum status make_input(const struct batch *b, struct tensor **input, struct error *err) {
+static struct tensor *make_input(const struct batch *b) {
     for (int64_t i = 0; i < b->count; i++)
         b->extents[i] = preprocess_extent(b->model, b->images[i].width, b->images[i].height);
-    struct extent padded = preprocess_padded(b->extents, b->count);
-    struct tensor *x = nn_tensor(b->nn, b->count, padded.height, padded.width, 3);
-    float *planes = nn_place(b->nn, x);
-    TRY(nn_status(b->nn, err));
-    for (int64_t i = 0; i < b->count; i++) {
-        float *plane = planes + i * x->h * x->w * x->c;
-        TRY(preprocess_image(b->model, &b->images[i], b->extents[i], padded, plane, b->arena, err));
-    }
-    nn_put(b->nn, x, planes);
-    *input = x;
-    return STATUS_OK;
+    return preprocess_images(b->nn, b->model, b->images, b->extents, b->count, b->arena);
 }
 
 // Probabilities, scaled so that threshold comes to lie at 0.5: enlarging a mask is linear, so that
@@ -85,13 +75,12 @@ static enum status make_lists(const struct batch *b, const struct box_list *foun
 static enum status detect_batch(struct batch *b, struct detection_list *lists,
                                 struct detect_seconds *seconds, struct error *err) {
     struct nn *nn = b->nn;
-    struct tensor *input = NULL;
     struct features features;
     struct box_list proposals;
     struct box_list found;
     double start = clock_seconds();
     nn_begin(nn, NN_INFERENCE);
-    TRY(make_input(b, &input, err));
+    struct tensor *input = make_input(b);
     double begin = clock_seconds();
     mask_rcnn_features(nn, b->model, input, &features);
     mask_rcnn_propose(nn, b->model, &features, b->extents, &proposals);

@@ -1,10 +1,6 @@
 #include "detector/preprocess.h"
 
-#include <string.h>
-
-#include "base/check.h"
-
-enum { SIDE_MULTIPLE = 32, BYTE_VALUES = 256 };
+enum { SIDE_MULTIPLE = 32 };
 
 struct extent preprocess_extent_for(const struct mask_rcnn *model, int32_t width, int32_t height,
                                     int64_t short_side) {
@@ -31,93 +27,56 @@ struct extent preprocess_padded(const struct extent *extents, int64_t count) {
     return (struct extent){round_up(padded.height), round_up(padded.width)};
 }
 
-// What each byte of each channel becomes. Channel c of the input is channel source[c] of an image.
-struct normalisation {
-    float values[3][BYTE_VALUES];
-    int source[3];
-};
-
-static void make_normalisation(const struct model_config *config, struct normalisation *out) {
+static void make_rules(const struct mask_rcnn *model, struct pixels_rules *rules) {
+    const struct model_config *config = model->config;
     float range = (float)config->input.pixel_range;
+    rules->resizes_bytes = model->rules->resizes_bytes;
     for (int c = 0; c < 3; c++) {
         float mean = (float)config->input.mean.items[c];
         float std = (float)config->input.std.items[c];
-        out->source[c] = config->input.channel_order == CHANNELS_BGR ? 2 - c : c;
-        for (int v = 0; v < BYTE_VALUES; v++)
-            out->values[c][v] = ((float)v / 255 * range - mean) / std;
+        rules->source[c] = config->input.channel_order == CHANNELS_BGR ? 2 - c : c;
+        for (int v = 0; v < PIXELS_BYTE_VALUES; v++)
+            rules->values[c][v] = ((float)v / 255 * range - mean) / std;
     }
 }
 
-// The pixels of image from (top, left) on, as many as extent says, to rows that are row_floats
-// long.
-static void normalise(const struct normalisation *n, const struct image *image, int32_t top,
-                      int32_t left, struct extent extent, int64_t row_floats, float *out) {
-    for (int64_t y = 0; y < extent.height; y++) {
-        const uint8_t *from = image->pixels + ((top + y) * image->width + left) * 3;
-        float *to = out + y * row_floats;
-        for (int64_t x = 0; x < extent.width; x++)
-            for (int c = 0; c < 3; c++)
-                to[3 * x + c] = n->values[c][from[3 * x + n->source[c]]];
+struct tensor *preprocess_pictures(struct nn *nn, const struct mask_rcnn *model,
+                                   const struct pixels_picture *pictures, int64_t count,
+                                   struct extent padded, struct arena *arena) {
+    struct pixels_rules rules;
+    make_rules(model, &rules);
+    return pixels_forward(nn, &(struct pixels){&rules, pictures, count, padded, arena});
+}
+
+struct tensor *preprocess_images(struct nn *nn, const struct mask_rcnn *model,
+                                 const struct image *images, const struct extent *extents,
+                                 int64_t count, struct arena *arena) {
+    struct extent padded = preprocess_padded(extents, count);
+    struct arena_mark mark = arena_mark(arena);
+    struct pixels_picture *pictures = arena_alloc(arena, count, sizeof *pictures);
+    if (!pictures) {
+        nn_fail(nn, STATUS_MEMORY, "pictures: out of memory");
+        return nn_tensor(nn, count, padded.height, padded.width, 3);
     }
-}
-
-static void clear_padding(struct extent extent, struct extent padded, float *plane) {
-    int64_t row = 3 * (int64_t)padded.width;
-    int64_t used = 3 * (int64_t)extent.width;
-    for (int64_t y = 0; y < extent.height; y++)
-        memset(plane + y * row + used, 0, (size_t)(row - used) * sizeof *plane);
-    memset(plane + extent.height * row, 0,
-           (size_t)((padded.height - extent.height) * row) * sizeof *plane);
-}
-
-static enum status resize_normalised(const struct normalisation *n, const struct image *image,
-                                     const struct crop *crop, int64_t row_floats, float *plane,
-                                     struct arena *arena, struct error *err) {
-    struct extent whole = {image->height, image->width};
-    struct extent resized = crop->resized;
-    int64_t from_count = 3 * (int64_t)image->width * image->height;
-    int64_t to_row = 3 * (int64_t)resized.width;
-    float *from = arena_alloc(arena, from_count, sizeof *from);
-    float *to = arena_alloc(arena, to_row * resized.height, sizeof *to);
-    if (!from || !to)
-        return error_memory(err, "an image's pixels", (from_count + to_row * resized.height) * 4);
-    normalise(n, image, 0, 0, whole, 3 * (int64_t)image->width, from);
-    TRY(resample_floats(to, (struct image_size){resized.width, resized.height}, from,
-                        (struct image_size){image->width, image->height}, arena, err));
-    for (int64_t y = 0; y < crop->extent.height; y++)
-        memcpy(plane + y * row_floats, to + (crop->top + y) * to_row + 3 * (int64_t)crop->left,
-               3 * (size_t)crop->extent.width * sizeof *to);
-    return STATUS_OK;
-}
-
-static enum status fill_image(const struct mask_rcnn *model, const struct image *image,
-                              const struct crop *crop, int64_t row_floats, float *plane,
-                              struct arena *arena, struct error *err) {
-    struct normalisation normalisation;
-    struct image resized = *image;
-    bool same = image->width == crop->resized.width && image->height == crop->resized.height;
-    make_normalisation(model->config, &normalisation);
-    if (!same && !model->rules->resizes_bytes)
-        return resize_normalised(&normalisation, image, crop, row_floats, plane, arena, err);
-    if (!same)
-        TRY(image_resize(&resized, image, crop->resized.width, crop->resized.height, arena, err));
-    normalise(&normalisation, &resized, crop->top, crop->left, crop->extent, row_floats, plane);
-    return STATUS_OK;
+    for (int64_t i = 0; i < count; i++)
+        pictures[i] = (struct pixels_picture){
+            .bytes = images[i].pixels,
+            .width = images[i].width,
+            .height = images[i].height,
+            .crop = {.resized = extents[i], .extent = extents[i]},
+        };
+    struct tensor *input = preprocess_pictures(nn, model, pictures, count, padded, arena);
+    arena_release(arena, mark);
+    return input;
 }
 
 enum status preprocess_crop(const struct mask_rcnn *model, const struct image *image,
                             const struct crop *crop, struct extent padded, float *plane,
                             struct arena *arena, struct error *err) {
-    struct extent extent = crop->extent;
-    CHECK(extent.width <= padded.width && extent.height <= padded.height);
-    CHECK(crop->left >= 0 && crop->left <= crop->resized.width - extent.width);
-    CHECK(crop->top >= 0 && crop->top <= crop->resized.height - extent.height);
-    struct arena_mark mark = arena_mark(arena);
-    enum status status =
-        fill_image(model, image, crop, 3 * (int64_t)padded.width, plane, arena, err);
-    arena_release(arena, mark);
-    clear_padding(extent, padded, plane);
-    return status;
+    struct pixels_rules rules;
+    const struct pixels_picture picture = {image->pixels, image->width, image->height, *crop};
+    make_rules(model, &rules);
+    return pixels_fill(&rules, &picture, padded, plane, arena, err);
 }
 
 enum status preprocess_image(const struct mask_rcnn *model, const struct image *image,

@@ -206,6 +206,7 @@ static enum status count_memory(struct session *s, struct training_memory *memor
         .dataset = &s->train,
         .model = &model->network,
         .augments = true,
+        .as_bytes = s->detector.nn->device == NN_CUDA,
         .num_threads = (int)s->options->loader_threads,
         .num_groups = (int)s->options->loader_threads + LOADER_SPARE_GROUPS,
     };

@@ -25,12 +25,14 @@ struct slot {
     struct extent *extents;
     struct view *views;
     struct image_truth *truths;
-    float *planes; // room for the largest group
+    float *planes;                   // room for the largest group; NULL where pictures stay bytes
+    struct pixels_picture *pictures; // the other way round
+    struct reused_arena pictures_memory;
     struct reused_arena truths_memory;
     struct group group; // of the above, as lent
     enum status status;
     struct error err;
-    int64_t held_bytes; // of truths_memory, when last used
+    int64_t held_bytes; // of pictures_memory and truths_memory, when last used
 };
 
 struct worker {
@@ -74,13 +76,18 @@ static enum status load_image(struct loader *loader, struct slot *slot, int64_t 
     const struct view *view = &slot->views[i];
     struct extent padded = slot->group.padded;
     struct image pixels;
+    enum status status = STATUS_OK;
     reused_arena_empty(scratch);
     TRY(coco_image_load(&pixels, options->dataset->set, image->record, options->image_folder,
-                        &scratch->arena, err));
+                        options->as_bytes ? &slot->pictures_memory.arena : &scratch->arena, err));
     if (view->mirrored) image_flip_horizontal(&pixels);
-    float *plane = slot->planes + i * padded.height * padded.width * 3;
-    enum status status =
-        preprocess_crop(options->model, &pixels, &view->crop, padded, plane, &scratch->arena, err);
+    if (options->as_bytes)
+        slot->pictures[i] =
+            (struct pixels_picture){pixels.pixels, pixels.width, pixels.height, view->crop};
+    else
+        status = preprocess_crop(options->model, &pixels, &view->crop, padded,
+                                 slot->planes + i * padded.height * padded.width * 3,
+                                 &scratch->arena, err);
     if (status == STATUS_OK)
         status = truths_make(&slot->truths[i], image, view, options->model->rules,
                              &slot->truths_memory.arena, err);
@@ -92,6 +99,7 @@ static enum status load_group(struct loader *loader, struct slot *slot,
                               struct reused_arena *scratch, struct error *err) {
     struct group *group = &slot->group;
     struct extent frames = {0, 0};
+    if (slot->pictures) reused_arena_empty(&slot->pictures_memory);
     reused_arena_empty(&slot->truths_memory);
     for (int64_t i = 0; i < group->num_images; i++) {
         const struct dataset_image *image =
@@ -152,6 +160,7 @@ static void begin_loading(struct loader *loader, struct slot *slot) {
         .images = slot->images,
         .extents = slot->extents,
         .planes = slot->planes,
+        .pictures = slot->pictures,
         .truths = slot->truths,
     };
 }
@@ -163,7 +172,8 @@ static void load_next(struct loader *loader, struct worker *worker, struct slot 
     slot->status = load_group(loader, slot, &worker->scratch, &slot->err);
     pthread_mutex_lock(&loader->mutex);
     slot->state = SLOT_READY;
-    slot->held_bytes = slot->truths_memory.arena.reserved_bytes;
+    slot->held_bytes =
+        slot->pictures_memory.arena.reserved_bytes + slot->truths_memory.arena.reserved_bytes;
     worker->held_bytes = worker->scratch.arena.reserved_bytes;
     pthread_cond_broadcast(&loader->slot_ready);
 }
@@ -258,6 +268,10 @@ struct loader_need loader_need_of(const struct loader_options *options) {
                    : pixels + (pixels + area_of(need.padded)) * (int64_t)sizeof(float));
     int64_t num_workers = options->num_threads > 0 ? options->num_threads : 1;
     int64_t group = floats_of_group(options, need.padded) * (int64_t)sizeof(float);
+    if (options->as_bytes) {
+        on_its_way = 0;
+        group = options->model->config->schedule.group * 3 * pixels + SCRATCH_BLOCK_BYTES;
+    }
     need.bytes = options->num_groups * (group + TRUTHS_BLOCK_BYTES) +
                  num_workers * (on_its_way + SCRATCH_BLOCK_BYTES);
     return need;
@@ -271,11 +285,15 @@ static enum status make_slot(struct loader *loader, struct slot *slot, struct er
     slot->extents = arena_alloc(arena, size, sizeof *slot->extents);
     slot->views = arena_alloc(arena, size, sizeof *slot->views);
     slot->truths = arena_alloc(arena, size, sizeof *slot->truths);
-    slot->planes = arena_alloc(arena, loader->plane_floats, sizeof *slot->planes);
+    if (loader->options.as_bytes)
+        slot->pictures = arena_alloc(arena, size, sizeof *slot->pictures);
+    else
+        slot->planes = arena_alloc(arena, loader->plane_floats, sizeof *slot->planes);
     if (!slot->samples || !slot->images || !slot->extents || !slot->views || !slot->truths ||
-        !slot->planes)
+        (!slot->planes && !slot->pictures))
         return error_memory(err, "images to be loaded",
                             loader->plane_floats * (int64_t)sizeof *slot->planes);
+    if (slot->pictures) reused_arena_init(&slot->pictures_memory, SCRATCH_BLOCK_BYTES);
     reused_arena_init(&slot->truths_memory, TRUTHS_BLOCK_BYTES);
     return STATUS_OK;
 }
@@ -338,8 +356,10 @@ void loader_destroy(struct loader *loader) {
         pthread_join(loader->workers[i].thread, NULL);
     for (int i = 0; i < loader->num_workers; i++)
         reused_arena_destroy(&loader->workers[i].scratch);
-    for (int i = 0; loader->slots && i < loader->options.num_groups; i++)
+    for (int i = 0; loader->slots && i < loader->options.num_groups; i++) {
+        reused_arena_destroy(&loader->slots[i].pictures_memory);
         reused_arena_destroy(&loader->slots[i].truths_memory);
+    }
     pthread_cond_destroy(&loader->slot_ready);
     pthread_cond_destroy(&loader->slot_free);
     pthread_mutex_destroy(&loader->mutex);

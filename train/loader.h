@@ -27,9 +27,10 @@ struct group {
     const struct dataset_image *const *images; // [num_images]
     const struct extent *extents;              // [num_images], of the images in the input
     struct extent padded;
-    const float *planes;              // [num_images, padded.height, padded.width, 3]
-    const struct image_truth *truths; // [num_images]
-    double seconds_waited;            // how long loader_next took
+    const float *planes;                   // [num_images, padded.height, padded.width, 3], or NULL:
+    const struct pixels_picture *pictures; // [num_images], of which a device makes them
+    const struct image_truth *truths;      // [num_images]
+    double seconds_waited;                 // how long loader_next took
 };
 
 // Groups that a training's loader holds beside one for each thread: one that is lent, one that is
@@ -43,6 +44,7 @@ struct loader_options {
     const char *image_folder;
     uint64_t seed;
     bool augments;   // false: images in their order, unchanged
+    bool as_bytes;   // groups hold pictures instead of planes
     int64_t first;   // index of the first group
     int64_t stride;  // from one group to the next: the number of processes that share them
     int num_threads; // 0: groups are made in loader_next

@@ -54,6 +54,19 @@ static void tick(void *context, const struct call *call) {
     communicator_tick(context);
 }
 
+static struct tensor *make_input(const struct stepper *t, const struct group *group) {
+    if (group->pictures)
+        return preprocess_pictures(t->nn, &t->model->network, group->pictures, group->num_images,
+                                   group->padded, NULL);
+    struct tensor *input =
+        nn_tensor(t->nn, group->num_images, group->padded.height, group->padded.width, 3);
+    float *planes = nn_place(t->nn, input);
+    if (!planes) return input;
+    memcpy(planes, group->planes, (size_t)tensor_count(input) * sizeof *planes);
+    nn_put(t->nn, input, planes);
+    return input;
+}
+
 // Runs the network on a group; with weight, for a backward pass that multiplies its gradients so.
 static enum status forward(const struct stepper *t, const struct group *group, double weight,
                            struct losses *losses, struct error *err) {
@@ -64,12 +77,7 @@ static enum status forward(const struct stepper *t, const struct group *group, d
     nn_begin(t->nn, NN_TRAINING);
     t->nn->observer = tick;
     t->nn->observer_context = t->communicator;
-    struct tensor *input =
-        nn_tensor(t->nn, group->num_images, group->padded.height, group->padded.width, 3);
-    float *planes = nn_place(t->nn, input);
-    TRY(nn_status(t->nn, err));
-    memcpy(planes, group->planes, (size_t)tensor_count(input) * sizeof *planes);
-    nn_put(t->nn, input, planes);
+    struct tensor *input = make_input(t, group);
     mask_rcnn_losses(t->nn, &t->model->network, input, group->extents, group->truths, &settings,
                      losses);
     t->nn->observer = NULL;

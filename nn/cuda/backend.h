@@ -17,6 +17,7 @@ typedef void cuda_kernel(struct nn *nn, struct call *call);
 struct cuda_services {
     float *(*scratch)(struct nn *nn, int64_t num_floats);
     void (*scratch_free)(struct nn *nn, void *scratch);
+    float *(*own_memory)(struct nn *nn, int64_t num_floats);
     float *(*grad)(struct nn *nn, struct tensor *input, bool *add);
     void (*fail)(struct nn *nn, enum status code, const char *message);
 };

@@ -15,7 +15,8 @@ static void fail(struct nn *nn, enum status code, const char *message) {
     nn_fail(nn, code, "%s", message);
 }
 
-static const struct cuda_services SERVICES = {nn_scratch, nn_scratch_free, nn_grad, fail};
+static const struct cuda_services SERVICES = {nn_scratch, nn_scratch_free, nn_own_memory, nn_grad,
+                                              fail};
 
 // ---- Opening ----
 

@@ -160,6 +160,10 @@ void nn_scratch_free(struct nn *nn, void *scratch) {
     nn->cuda->services->scratch_free(nn, scratch);
 }
 
+float *nn_own_memory(struct nn *nn, int64_t num_floats) {
+    return nn->cuda->services->own_memory(nn, num_floats);
+}
+
 float *nn_grad(struct nn *nn, struct tensor *input, bool *add) {
     return nn->cuda->services->grad(nn, input, add);
 }

@@ -91,7 +91,26 @@ static bool same_truth(const struct image_truth *a, const struct image_truth *b)
     return true;
 }
 
-// Image i of the group is what the one path from an image to an input makes of the picture.
+static void expect_plane(const struct group *group, int64_t i, const struct image *image,
+                         const struct crop *crop, struct arena *arena) {
+    int64_t count = 3 * (int64_t)group->padded.width * group->padded.height;
+    float *plane = arena_alloc(arena, count, sizeof *plane);
+    REQUIRE(plane != NULL);
+    EXPECT_OK(preprocess_crop(&data.model, image, crop, group->padded, plane, arena, &err), &err);
+    EXPECT(equal_bits(plane, group->planes + i * count, (size_t)count * sizeof *plane));
+}
+
+static void expect_picture(const struct pixels_picture *picture, const struct image *image,
+                           const struct crop *crop) {
+    EXPECT_INT(picture->width, image->width);
+    EXPECT_INT(picture->height, image->height);
+    EXPECT(equal_bits(picture->bytes, image->pixels,
+                      3 * (size_t)image->width * (size_t)image->height));
+    EXPECT(equal_bits(&picture->crop, crop, sizeof *crop));
+}
+
+// Image i of the group is what the one path from an image to an input makes of the picture, or what
+// that begins with.
 static void check_image(const struct group *group, int64_t i, const struct sampled_image *sampled) {
     struct arena arena;
     struct image image;
@@ -105,28 +124,25 @@ static void check_image(const struct group *group, int64_t i, const struct sampl
     EXPECT_OK(image_load(&image, NULL, path, &limits, true, &arena, &err), &err);
     if (sampled->augmentation.mirrored) mirror(&image);
     struct view view = view_of(&data.model, image.width, image.height, &sampled->augmentation);
+    const struct crop whole = {.resized = view.crop.extent, .extent = view.crop.extent};
+    bool jitters = sampled->augmentation.scale < 1 || sampled->augmentation.scale > 1;
+    const struct crop *crop = jitters ? &view.crop : &whole;
     EXPECT_INT(group->extents[i].width, view.crop.extent.width);
     EXPECT_INT(group->extents[i].height, view.crop.extent.height);
-    int64_t count = 3 * (int64_t)group->padded.width * group->padded.height;
-    float *plane = arena_alloc(&arena, count, sizeof *plane);
-    REQUIRE(plane != NULL);
-    if (sampled->augmentation.scale < 1 || sampled->augmentation.scale > 1)
-        EXPECT_OK(
-            preprocess_crop(&data.model, &image, &view.crop, group->padded, plane, &arena, &err),
-            &err);
+    EXPECT(!group->planes != !group->pictures);
+    if (group->planes)
+        expect_plane(group, i, &image, crop, &arena);
     else
-        EXPECT_OK(preprocess_image(&data.model, &image, view.crop.extent, group->padded, plane,
-                                   &arena, &err),
-                  &err);
-    EXPECT(equal_bits(plane, group->planes + i * count, (size_t)count * sizeof *plane));
+        expect_picture(&group->pictures[i], &image, crop);
     EXPECT_OK(truths_make(&truth, record, &view, data.model.rules, &arena, &err), &err);
     EXPECT(same_truth(&truth, &group->truths[i]));
     arena_destroy(&arena);
 }
 
-static void check_groups(bool augments) {
+static void check_groups(bool augments, bool as_bytes) {
     struct loader_options options = options_of(2, 3);
     options.augments = augments;
+    options.as_bytes = as_bytes;
     struct loader *loader = create(&options);
     struct sampler sampler;
     EXPECT_OK(sampler_init(&sampler, &data.dataset, &data.config, augments, options.seed,
@@ -163,7 +179,8 @@ static void content(void) {
     };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         begin(settings[i]);
-        check_groups(true);
+        check_groups(true, false);
+        check_groups(true, true);
         training_data_destroy(&data);
     }
 }
@@ -171,7 +188,8 @@ static void content(void) {
 // To compute a loss on other images: in order, unchanged, the last group as long as it gets.
 static void unchanged(void) {
     begin((const char *const[]){"augment.jitter", "0.3,2.5", "augment.flip", "1", NULL});
-    check_groups(false);
+    check_groups(false, false);
+    check_groups(false, true);
     training_data_destroy(&data);
 }
 
@@ -281,22 +299,29 @@ static int64_t memory_after(struct loader *loader, int64_t num_groups) {
     return loader_memory_bytes(loader);
 }
 
-static void steady_memory(void) {
-    begin((const char *const[]){"conventions", "torchvision", "augment.jitter", "0.3,2.5",
-                                "input.short_side", "300", "input.long_side", "500", NULL});
+static void check_memory(bool as_bytes) {
     struct loader_options options = options_of(0, 1);
+    options.as_bytes = as_bytes;
     struct loader *loader = create(&options);
     int64_t before = loader_memory_bytes(loader);
     int64_t warm = memory_after(loader, 200);
-    EXPECT(warm > before);
+    EXPECT(as_bytes || warm > before);
     EXPECT_INT(memory_after(loader, 100), warm);
     loader_destroy(loader);
 
     // With threads it depends on who gets the largest image when; but nothing is ever needed twice.
-    options = options_of(3, 4);
+    options.num_threads = 3;
+    options.num_groups = 4;
     loader = create(&options);
     EXPECT(memory_after(loader, 200) < 5 * warm);
     loader_destroy(loader);
+}
+
+static void steady_memory(void) {
+    begin((const char *const[]){"conventions", "torchvision", "augment.jitter", "0.3,2.5",
+                                "input.short_side", "300", "input.long_side", "500", NULL});
+    check_memory(false);
+    check_memory(true);
     training_data_destroy(&data);
 }
 

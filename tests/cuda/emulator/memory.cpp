@@ -254,6 +254,11 @@ static bool lies(const void *pointer, size_t bytes, bool on_device) {
     return (a->pinned ? !on_device : on_device || a->managed) && end <= a->begin + a->bytes;
 }
 
+static bool is_pinned(const void *pointer) {
+    const allocation *a = find(pointer);
+    return a && a->pinned;
+}
+
 // As copies of pageable memory are on a device: what comes from there is taken at once, and who
 // brings something there waits.
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
@@ -276,7 +281,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     });
     emulator_counted.uploads += is_upload;
     emulator_counted.downloads += is_download;
-    if (!is_upload && !is_download) emulator_counted.bytes += 2 * static_cast<int64_t>(bytes);
+    bool is_between = is_upload || is_download || is_pinned(from) || is_pinned(to);
+    if (!is_between) emulator_counted.bytes += 2 * static_cast<int64_t>(bytes);
     if (is_download) emulator_finish(stream);
     return cudaSuccess;
 }
