@@ -215,6 +215,23 @@ static void rows_are_independent(void) {
     }
 }
 
+// The same of a sum so long that a library may compute its parts apart.
+static void long_sums_are_independent(void) {
+    enum { ROWS = 300, IN = 2048, OUT = 128, STEP = 4 };
+    struct problem p = new_problem(ROWS, 1, 1, IN, OUT, true);
+    fill_problem(&p, false);
+    for (int64_t row = 0; row < ROWS; row += STEP)
+        memcpy(p.x->data + row * IN, p.x->data, IN * sizeof(float));
+    struct tensor *all = linear_forward(p.nn, &p.linear, p.x, true);
+    struct tensor *x = nn_tensor(p.nn, 1, 1, 1, IN);
+    nn_wait(p.nn);
+    memcpy(x->data, p.x->data, IN * sizeof(float));
+    struct tensor *alone = linear_forward(p.nn, &p.linear, x, true);
+    nn_wait(p.nn);
+    for (int64_t row = 0; row < ROWS; row += STEP)
+        EXPECT(equal_bits(all->data + row * OUT, alone->data, OUT * sizeof(float)));
+}
+
 // The packed weights follow the parameters, and each shape of input has its own.
 static void changed_parameters(void) {
     struct problem p = new_problem(2, 2, 2, 3, 5, false);
@@ -264,6 +281,7 @@ int main(int argc, char **argv) {
                          {"backward", backward},
                          {"frozen", frozen},
                          {"rows_are_independent", rows_are_independent},
+                         {"long_sums_are_independent", long_sums_are_independent},
                          {"changed_parameters", changed_parameters},
                          {"operation_count", operation_count},
                          {0},
