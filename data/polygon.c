@@ -1,50 +1,18 @@
-// COCO walks the outline on a grid of 1/5 pixel and notes where the walk steps across the middle of
-// a pixel column, from grid column 5k + 2 to 5k + 3 or back. Here only these steps are computed,
-// with the same arithmetic, so an edge costs as much as it crosses pixel columns.
-//
-// All grid columns that matter are positive; left of the canvas the truncation toward zero makes no
-// difference. Equality with COCO's walk is certain up to 2^21 pixels; further out its grid column
-// may jump by 2 between two steps, when rounding adds up, and then it loses the step.
 #include "data/polygon.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/outline.h"
 #include "data/rle_internal.h"
-
-enum {
-    GRID = 5,          // steps to a pixel
-    BEFORE_MIDDLE = 2, // the middle of a pixel lies between this step and the next
-};
 
 // Of one object, all its parts together: a bound on the memory that a few bytes of a file can ask
 // for. Real objects stay a thousand times below.
 static const int64_t max_crossings = INT64_C(1) << 26;
 
-struct grid_point {
-    int32_t x, y;
-};
-
-// A part of the outline, and which pixel columns' middles it crosses: first..last, none if first is
-// greater.
-struct edge {
-    struct grid_point from, to;
-    int32_t first, last;
-};
-
-static struct grid_point snap(const double *point) {
-    return (struct grid_point){(int32_t)(GRID * point[0] + 0.5), (int32_t)(GRID * point[1] + 0.5)};
-}
-
-static struct edge edge_between(struct grid_point from, struct grid_point to, int32_t width) {
-    int32_t left = from.x < to.x ? from.x : to.x;
-    int32_t right = from.x < to.x ? to.x : from.x;
-    // The least k with left <= 5k + 2, the greatest k with 5k + 3 <= right.
-    int32_t first = left <= BEFORE_MIDDLE ? 0 : (left + BEFORE_MIDDLE) / GRID;
-    int32_t last = right <= BEFORE_MIDDLE ? -1 : (right - BEFORE_MIDDLE - 1) / GRID;
-    if (last >= width) last = width - 1;
-    return (struct edge){from, to, first, last};
+static struct outline_point snap(const double *point) {
+    return outline_snap(point[0], point[1]);
 }
 
 static bool is_far(double coordinate) {
@@ -74,14 +42,14 @@ struct crossings {
 
 // Splits the outline into edges, stored if edges is not NULL.
 static struct crossings find_edges(const struct polygon *polygon, int32_t width,
-                                   struct edge *edges) {
+                                   struct outline_edge *edges) {
     struct crossings crossings = {width, -1, 0};
-    struct grid_point start = snap(polygon->points);
-    struct grid_point from = start;
+    struct outline_point start = snap(polygon->points);
+    struct outline_point from = start;
     for (int64_t i = 1; i <= polygon->num_points; i++) {
         bool closes = i == polygon->num_points;
-        struct grid_point to = closes ? start : snap(polygon->points + 2 * i);
-        struct edge edge = edge_between(from, to, width);
+        struct outline_point to = closes ? start : snap(polygon->points + 2 * i);
+        struct outline_edge edge = outline_edge_between(from, to, width);
         if (edges) edges[i - 1] = edge;
         from = to;
         if (edge.first > edge.last) continue;
@@ -99,53 +67,17 @@ struct cursors {
     uint32_t *changes;
 };
 
-// Stores the change at which column k begins to be inside or outside: below grid row y. A row
-// behind the last one is the first one of the next column, which is what the position says.
-static void put_change(struct cursors *cursors, int32_t column, int32_t y, int32_t height) {
-    int32_t row = y <= BEFORE_MIDDLE ? 0 : (y + BEFORE_MIDDLE) / GRID;
-    if (row > height) row = height;
+// Stores the change at which column k begins to be inside or outside. A row behind the last one is
+// the first one of the next column, which is what the position says.
+static void put_change(struct cursors *cursors, int32_t column, int32_t row, int32_t height) {
     cursors->changes[cursors->next[column - cursors->first]++] =
         (uint32_t)column * (uint32_t)height + (uint32_t)row;
 }
 
-static int32_t middle_of(int32_t column) {
-    return GRID * column + BEFORE_MIDDLE;
-}
-
-// At least as wide as high: COCO steps along x and rounds y. Of the two steps round the middle it
-// takes the one higher up.
-static void put_shallow(struct cursors *cursors, const struct edge *edge, int32_t height) {
-    bool flip = edge->from.x > edge->to.x;
-    struct grid_point from = flip ? edge->to : edge->from;
-    struct grid_point to = flip ? edge->from : edge->to;
-    double slope = (double)(to.y - from.y) / (to.x - from.x);
-    int32_t higher_step = slope < 0;
-    for (int32_t column = edge->first; column <= edge->last; column++) {
-        int32_t step = middle_of(column) - from.x + higher_step;
-        put_change(cursors, column, (int32_t)(from.y + slope * step + 0.5), height);
-    }
-}
-
-// Higher than wide: COCO steps along y and rounds x. The step that first reaches the other side of
-// the middle is computed and then corrected, since the rounding of x decides.
-static void put_steep(struct cursors *cursors, const struct edge *edge, int32_t height) {
-    bool flip = edge->from.y > edge->to.y;
-    struct grid_point from = flip ? edge->to : edge->from;
-    struct grid_point to = flip ? edge->from : edge->to;
-    int32_t num_steps = to.y - from.y;
-    double slope = (double)(to.x - from.x) / num_steps;
-    double inverse = num_steps / (double)(to.x - from.x);
-    bool rises = slope > 0;
-    for (int32_t column = edge->first; column <= edge->last; column++) {
-        int32_t middle = middle_of(column);
-        double beyond = middle + 1;
-        int32_t step = (int32_t)((middle + 0.5 - from.x) * inverse) + 1;
-        while (step > 1 && (from.x + slope * (step - 1) + 0.5 >= beyond) == rises)
-            step--;
-        while (step < num_steps && (from.x + slope * step + 0.5 >= beyond) != rises)
-            step++;
-        put_change(cursors, column, from.y + step - 1, height);
-    }
+static void put_changes(struct cursors *cursors, const struct outline_edge *edge, int32_t height) {
+    struct outline_walk walk = outline_walk_of(edge);
+    for (int32_t column = edge->first; column <= edge->last; column++)
+        put_change(cursors, column, outline_row(&walk, column, height), height);
 }
 
 static int compare_positions(const void *a, const void *b) {
@@ -180,8 +112,8 @@ static void sort_pair(uint32_t *positions) {
 
 // Makes room for each column's changes: how many edges begin to cross at a column, and cease to,
 // summed twice, tells where its places start.
-static void lay_out_columns(struct cursors *cursors, int64_t num_columns, const struct edge *edges,
-                            int64_t num_edges) {
+static void lay_out_columns(struct cursors *cursors, int64_t num_columns,
+                            const struct outline_edge *edges, int64_t num_edges) {
     uint32_t *next = cursors->next;
     for (int64_t i = 0; i < num_edges; i++) {
         if (edges[i].first > edges[i].last) continue;
@@ -220,7 +152,7 @@ static enum status fill(struct rle *rle, const struct polygon *polygon,
                         const struct crossings *crossings, uint32_t *runs, struct arena *arena,
                         struct error *err) {
     int64_t num_columns = (int64_t)crossings->last - crossings->first + 1;
-    struct edge *edges = arena_alloc(arena, polygon->num_points, sizeof *edges);
+    struct outline_edge *edges = arena_alloc(arena, polygon->num_points, sizeof *edges);
     if (!edges)
         return error_memory(err, "the edges of a polygon",
                             (long long)polygon->num_points * (long long)sizeof *edges);
@@ -230,14 +162,8 @@ static enum status fill(struct rle *rle, const struct polygon *polygon,
     find_edges(polygon, rle->width, edges);
     struct cursors cursors = {crossings->first, next, runs};
     lay_out_columns(&cursors, num_columns, edges, polygon->num_points);
-    for (int64_t i = 0; i < polygon->num_points; i++) {
-        const struct edge *edge = &edges[i];
-        if (edge->first > edge->last) continue;
-        if (abs(edge->to.x - edge->from.x) >= abs(edge->to.y - edge->from.y))
-            put_shallow(&cursors, edge, rle->height);
-        else
-            put_steep(&cursors, edge, rle->height);
-    }
+    for (int64_t i = 0; i < polygon->num_points; i++)
+        if (edges[i].first <= edges[i].last) put_changes(&cursors, &edges[i], rle->height);
     uint32_t num_pixels = (uint32_t)rle->height * (uint32_t)rle->width;
     int64_t count = order_changes(&cursors, num_columns, num_pixels);
     rle->num_runs = rle_changes_to_runs(runs, count, num_pixels);

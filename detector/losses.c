@@ -133,34 +133,20 @@ static void box_losses(struct step *s) {
 
 // ---- Masks ----
 
-// The masks of all images' truths, one after another.
-static const struct object_mask *join_masks(const struct step *s,
-                                            const struct image_truth *truths) {
-    struct object_mask *all = arena_alloc(&s->nn->records, s->targets.truths.count, sizeof *all);
-    int64_t count = 0;
-    if (!all) nn_fail(s->nn, STATUS_MEMORY, "masks of objects: out of memory");
-    for (int64_t i = 0; all && i < s->targets.truths.num_images; i++)
-        for (int64_t j = 0; j < truths[i].count; j++)
-            all[count++] = truths[i].masks[j];
-    return all;
-}
-
-static void mask_losses(struct step *s, const struct image_truth *truths) {
+static void mask_losses(struct step *s) {
     struct nn *nn = s->nn;
     struct regions *objects = &s->targets.objects;
     int64_t count = objects->list.count;
     int64_t size = 2 * s->model->config->mask.resolution;
     if (nn_failed(nn) || count == 0) return;
     float *mask_targets = nn_scratch(nn, count * size * size);
-    const struct object_mask *masks = nn->device == NN_PLAN ? NULL : join_masks(s, truths);
-    if (nn_failed(nn)) return;
-    if (masks)
-        mask_targets_make(nn, s->model->rules, masks, s->targets.truths.count, &objects->list,
-                          objects->truths, size, mask_targets);
+    const struct mask_regions regions = {count, objects->list.boxes, objects->truths};
     const struct sigmoid_targets targets = {
         .targets = mask_targets,
         .channels = objects->list.labels,
     };
+    mask_targets_forward(nn, &s->targets.masks, &regions, size,
+                         s->model->rules->aligned_mask_targets, mask_targets);
     struct tensor *pooled =
         roi_pool(nn, &s->model->rules->roi_pooling, s->model->config->mask.resolution,
                  s->features.levels, &objects->list);
@@ -185,6 +171,6 @@ void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *inp
     targets_count(nn, settings, &s.targets);
     anchor_losses(&s);
     box_losses(&s);
-    mask_losses(&s, truths);
+    mask_losses(&s);
     read_losses(nn, &s.tensors, losses);
 }

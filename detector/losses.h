@@ -5,7 +5,7 @@
 #pragma once
 
 #include "detector/mask_rcnn.h"
-#include "detector/mask_targets.h"
+#include "detector/object_masks.h"
 #include "nn/sample/sample.h"
 
 // The objects of one image, in the frame of the resized image. Borrowed until nn_backward has run.

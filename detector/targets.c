@@ -56,6 +56,19 @@ static void place_truths(struct nn *nn, const struct image_truth *truths, int64_
     t->truths.begins = t->labels + count;
 }
 
+// The masks of all images' truths, one after another.
+static void place_masks(struct nn *nn, const struct image_truth *truths, int64_t num_images,
+                        struct targets *t) {
+    struct object_mask *all = arena_alloc(&nn->records, t->truths.count + 1, sizeof *all);
+    int64_t count = 0;
+    if (!all) nn_fail(nn, STATUS_MEMORY, "masks of objects: out of memory");
+    if (nn_failed(nn)) return;
+    for (int64_t i = 0; i < num_images; i++)
+        for (int64_t j = 0; j < truths[i].count; j++)
+            all[count++] = truths[i].masks[j];
+    object_masks_pack(nn, all, count, &t->masks);
+}
+
 // ---- Anchors ----
 
 void targets_of_anchors(struct nn *nn, const struct rpn *rpn, const struct rpn_maps *maps,
@@ -70,6 +83,7 @@ void targets_of_anchors(struct nn *nn, const struct rpn *rpn, const struct rpn_m
         t->num_anchors += t->level_counts[i];
     }
     place_truths(nn, truths, num_images, t);
+    place_masks(nn, truths, num_images, t);
     t->anchors = nn_scratch(nn, 4 * t->num_anchors);
     t->anchor_matches = integers(nn, num_images * t->num_anchors);
     t->sampled_anchors = (struct sampled *)(void *)nn_own_memory(nn, 2 * num_images);

@@ -11,6 +11,7 @@
 struct targets {
     struct truth_boxes truths; // of all images, in step memory
     int32_t *labels;           // of the truths
+    struct packed_masks masks; // of the truths
     // The anchors of all levels, one after another, and what becomes of each in each image.
     struct proposal_level levels[RPN_LEVELS];
     int64_t level_counts[RPN_LEVELS], num_anchors; // of one image

@@ -84,7 +84,7 @@ static bool hangs_by_data(enum op op) {
     static const enum op ops[] = {
         OP_top_k,      OP_nms,          OP_proposals,    OP_detections,   OP_roi_align,
         OP_roi_levels, OP_class_logits, OP_softmax_loss, OP_sigmoid_loss, OP_smooth_l1_loss,
-        OP_match,      OP_sample,       OP_encode,       OP_regions};
+        OP_match,      OP_sample,       OP_encode,       OP_regions,      OP_mask_targets};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (ops[i] == op) return true;
     return false;

@@ -1,7 +1,6 @@
 // Mask targets from polygons against detectron2's rule, and each region gets its own truth.
-#include "detector/mask_targets.h"
-
 #include "base/output.h"
+#include "detector/object_masks.h"
 #include "tests/harness.h"
 
 enum { MAX_PARTS = 3, MAX_NUMBERS = 80, MAX_SIZE = 56 };
@@ -41,6 +40,14 @@ static struct object_mask mask_of(const struct mask_target_case *c, struct polyg
     return (struct object_mask){.polygons = parts, .num_polygons = c->num_parts};
 }
 
+static void make_targets(struct nn *nn, const struct object_mask *masks, int64_t num_masks,
+                         const struct mask_regions *regions, int64_t size, bool aligned,
+                         float *targets) {
+    struct packed_masks packed;
+    object_masks_pack(nn, masks, num_masks, &packed);
+    mask_targets_forward(nn, &packed, regions, size, aligned, targets);
+}
+
 static void expect_target(const float *target, const struct mask_target_case *c) {
     uint8_t pixels[MAX_SIZE * MAX_SIZE];
     struct rle rle;
@@ -61,17 +68,15 @@ static void expect_target(const float *target, const struct mask_target_case *c)
 }
 
 static void against_detectron2(void) {
-    static const enum conventions families[] = {CONVENTIONS_DETECTRON2, CONVENTIONS_TORCHVISION};
     struct nn *nn = begin();
     struct error err;
     for (int i = 0; i < NUM_CASES; i++) {
         struct mask_target_case c = CASES[i];
         struct polygon parts[MAX_PARTS];
         struct object_mask mask = mask_of(&c, parts);
-        const struct box_list regions = {.count = 1, .boxes = c.box};
+        const struct mask_regions regions = {1, c.box, &(int32_t){0}};
         float target[MAX_SIZE * MAX_SIZE];
-        mask_targets_make(nn, conventions_of(families[i % 2]), &mask, 1, &regions, &(int32_t){0},
-                          c.size, target);
+        make_targets(nn, &mask, 1, &regions, c.size, i % 2 == 0, target);
         expect_target(target, &c);
     }
     EXPECT_OK(nn_status(nn, &err), &err);
@@ -89,7 +94,7 @@ static void mixed(void) {
     struct polygon parts[OBJECTS][MAX_PARTS];
     float boxes[4 * REGIONS];
     float targets[REGIONS * PIXELS];
-    struct box_list regions = {.count = REGIONS, .boxes = boxes};
+    const struct mask_regions regions = {REGIONS, boxes, truths};
     struct nn *nn = begin();
     struct error err;
     for (int i = 0; i < OBJECTS; i++) {
@@ -105,8 +110,7 @@ static void mixed(void) {
         int which = cases[truths[i]];
         memcpy(boxes + 4 * i, which >= 0 ? CASES[which].box : inside, sizeof inside);
     }
-    mask_targets_make(nn, conventions_of(CONVENTIONS_DETECTRON2), masks, OBJECTS, &regions, truths,
-                      SIZE, targets);
+    make_targets(nn, masks, OBJECTS, &regions, SIZE, true, targets);
     EXPECT_OK(nn_status(nn, &err), &err);
     for (int i = 0; i < REGIONS; i++) {
         const float *target = targets + i * PIXELS;
@@ -129,13 +133,12 @@ static void far_corners(void) {
     const struct polygon square = {points, 4};
     const struct object_mask mask = {.polygons = &square, .num_polygons = 1};
     float box[4] = {10, 10, 10.5f, 11};
-    const struct box_list regions = {.count = 1, .boxes = box};
+    const struct mask_regions regions = {1, box, &(int32_t){0}};
     float target[SIZE * SIZE];
     struct nn *nn = begin();
     struct error err;
     int64_t num_set = 0;
-    mask_targets_make(nn, conventions_of(CONVENTIONS_DETECTRON2), &mask, 1, &regions, &(int32_t){0},
-                      SIZE, target);
+    make_targets(nn, &mask, 1, &regions, SIZE, true, target);
     EXPECT_OK(nn_status(nn, &err), &err);
     for (int i = 0; i < SIZE * SIZE; i++)
         num_set += target[i] == 1;
