@@ -126,14 +126,14 @@ static enum status run_detection(struct bench *b, struct error *err) {
 static enum status run_training(struct bench *b, struct error *err) {
     struct nn *nn = b->nn;
     struct loss_settings settings = loss_settings_of(&b->model.config);
-    struct losses losses;
+    struct loss_tensors losses;
     settings.step = b->step++;
     nn_begin(nn, NN_TRAINING);
     struct tensor *input = NULL;
     TRY(place_input(b, &input, err));
     scene_attach(&b->scene);
-    mask_rcnn_losses(nn, &b->model.network, input, b->scene.extents, b->scene.truths, &settings,
-                     &losses);
+    mask_rcnn_losses_start(nn, &b->model.network, input, b->scene.extents, b->scene.truths,
+                           &settings, &losses);
     scene_attach(NULL);
     nn_backward(nn);
     solver_step(nn, &b->solver, LEARNING_RATE, solver_gradient_norm(nn, &b->solver));

@@ -17,13 +17,6 @@ struct loss_settings loss_settings_of(const struct model_config *config) {
     };
 }
 
-// What the step's losses are computed to; NULL where there is none. Their values are read when all
-// of them are on their way, so that the program waits once.
-struct loss_tensors {
-    const struct tensor *objectness[RPN_LEVELS], *anchor_box[RPN_LEVELS];
-    const struct tensor *classes, *box, *mask;
-};
-
 // One step on its way. All memory is of the step, so that it lives until nn_backward has run.
 struct step {
     struct nn *nn;
@@ -31,14 +24,15 @@ struct step {
     const struct loss_settings *settings;
     struct features features;
     struct targets targets;
-    struct loss_tensors tensors;
+    struct loss_tensors *tensors;
 };
 
 static double value_of(const struct tensor *loss) {
     return loss ? (double)loss->data[0] : 0;
 }
 
-static void read_losses(struct nn *nn, const struct loss_tensors *tensors, struct losses *losses) {
+void losses_read(struct nn *nn, const struct loss_tensors *tensors, struct losses *losses) {
+    *losses = (struct losses){0};
     nn_wait(nn);
     if (nn_failed(nn) || nn->device == NN_PLAN) return;
     for (int i = 0; i < RPN_LEVELS; i++) {
@@ -81,10 +75,10 @@ static void level_losses(struct step *s, int level, int64_t first) {
     const struct box_targets boxes = {
         .targets = encoded.deltas, .weights = encoded.matched, .num_groups = 1};
     float scale = scale_of(s, t->num_sampled_anchors);
-    s->tensors.objectness[level] =
+    s->tensors->objectness[level] =
         sigmoid_loss_forward(s->nn, t->levels[level].logits, &objects, scale);
-    s->tensors.anchor_box[level] = smooth_l1_loss_forward(s->nn, t->levels[level].deltas, &boxes,
-                                                          s->model->rules->box_loss_beta, scale);
+    s->tensors->anchor_box[level] = smooth_l1_loss_forward(s->nn, t->levels[level].deltas, &boxes,
+                                                           s->model->rules->box_loss_beta, scale);
 }
 
 static void anchor_losses(struct step *s) {
@@ -126,9 +120,9 @@ static void box_losses(struct step *s) {
         .groups = list->labels,
         .num_groups = model_config_num_classes(s->model->config),
     };
-    s->tensors.classes = softmax_loss_forward(nn, scores.logits, list->labels, scale);
-    s->tensors.box = smooth_l1_loss_forward(nn, scores.deltas, &box_targets,
-                                            s->model->rules->box_loss_beta, scale);
+    s->tensors->classes = softmax_loss_forward(nn, scores.logits, list->labels, scale);
+    s->tensors->box = smooth_l1_loss_forward(nn, scores.deltas, &box_targets,
+                                             s->model->rules->box_loss_beta, scale);
 }
 
 // ---- Masks ----
@@ -151,17 +145,17 @@ static void mask_losses(struct step *s) {
         roi_pool(nn, &s->model->rules->roi_pooling, s->model->config->mask.resolution,
                  s->features.levels, &objects->list);
     struct tensor *logits = mask_head_forward(nn, &s->model->mask_head, pooled);
-    s->tensors.mask = sigmoid_loss_forward(nn, logits, &targets, scale_of(s, count * size * size));
+    s->tensors->mask = sigmoid_loss_forward(nn, logits, &targets, scale_of(s, count * size * size));
 }
 
-void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
-                      const struct extent *extents, const struct image_truth *truths,
-                      const struct loss_settings *settings, struct losses *losses) {
+void mask_rcnn_losses_start(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
+                            const struct extent *extents, const struct image_truth *truths,
+                            const struct loss_settings *settings, struct loss_tensors *tensors) {
     CHECK(nn->mode == NN_TRAINING);
     struct rpn_maps maps;
     struct box_list proposals;
-    struct step s = {.nn = nn, .model = model, .settings = settings};
-    *losses = (struct losses){0};
+    struct step s = {.nn = nn, .model = model, .settings = settings, .tensors = tensors};
+    *tensors = (struct loss_tensors){0};
     mask_rcnn_features(nn, model, input, &s.features);
     rpn_forward(nn, &model->rpn, s.features.levels, &maps);
     targets_of_anchors(nn, &model->rpn, &maps, &s.features, truths, settings, &s.targets);
@@ -172,5 +166,12 @@ void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *inp
     anchor_losses(&s);
     box_losses(&s);
     mask_losses(&s);
-    read_losses(nn, &s.tensors, losses);
+}
+
+void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
+                      const struct extent *extents, const struct image_truth *truths,
+                      const struct loss_settings *settings, struct losses *losses) {
+    struct loss_tensors tensors;
+    mask_rcnn_losses_start(nn, model, input, extents, truths, settings, &tensors);
+    losses_read(nn, &tensors, losses);
 }

@@ -8,7 +8,7 @@
 #include "detector/object_masks.h"
 #include "nn/sample/sample.h"
 
-// The objects of one image, in the frame of the resized image. Borrowed until nn_backward has run.
+// The objects of one image, in the frame of the resized image.
 struct image_truth {
     int64_t count;
     const float *boxes;              // [count, 4]
@@ -35,8 +35,26 @@ struct losses {
     double objectness, anchor_box, classes, box, mask;
 };
 
-// Runs the network in training mode on input (see mask_rcnn_features) and records the losses. After
-// a failure (nn_status) the values mean nothing. An image may have no objects.
+// What the losses are computed to, in step memory; NULL where there is none.
+struct loss_tensors {
+    const struct tensor *objectness[RPN_LEVELS], *anchor_box[RPN_LEVELS];
+    const struct tensor *classes, *box, *mask;
+};
+
+// Runs the network in training mode on input (see mask_rcnn_features) and records the losses, whose
+// values a device may still be computing. What is passed is not looked at again. After a failure
+// (nn_status) the values mean nothing. An image may have no objects.
+//
+// On the plan device there are as many regions as there may be.
+void mask_rcnn_losses_start(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
+                            const struct extent *extents, const struct image_truth *truths,
+                            const struct loss_settings *settings, struct loss_tensors *tensors);
+
+// Waits for their values. They are there until the next nn_begin, so that the program may record
+// the backward pass first.
+void losses_read(struct nn *nn, const struct loss_tensors *tensors, struct losses *losses);
+
+// Both.
 void mask_rcnn_losses(struct nn *nn, struct mask_rcnn *model, struct tensor *input,
                       const struct extent *extents, const struct image_truth *truths,
                       const struct loss_settings *settings, struct losses *losses);

@@ -61,8 +61,10 @@ static void place_masks(struct nn *nn, const struct image_truth *truths, int64_t
                         struct targets *t) {
     struct object_mask *all = arena_alloc(&nn->records, t->truths.count + 1, sizeof *all);
     int64_t count = 0;
-    if (!all) nn_fail(nn, STATUS_MEMORY, "masks of objects: out of memory");
-    if (nn_failed(nn)) return;
+    if (!all) {
+        nn_fail(nn, STATUS_MEMORY, "masks of objects: out of memory");
+        return;
+    }
     for (int64_t i = 0; i < num_images; i++)
         for (int64_t j = 0; j < truths[i].count; j++)
             all[count++] = truths[i].masks[j];

@@ -27,13 +27,14 @@ void plan_detection(struct nn *nn, struct mask_rcnn *model, int64_t num_images,
 void plan_training(struct nn *nn, struct mask_rcnn *model, int64_t num_images,
                    struct extent padded) {
     const struct loss_settings settings = loss_settings_of(model->config);
-    struct losses losses;
+    struct loss_tensors losses;
     nn_begin(nn, NN_TRAINING);
     struct tensor *input = nn_tensor(nn, num_images, padded.height, padded.width, 3);
     struct image_truth *truths = arena_alloc_zero(&nn->records, num_images, sizeof *truths);
     if (!truths) nn_fail(nn, STATUS_MEMORY, "a plan: out of memory");
     if (nn_failed(nn)) return;
-    mask_rcnn_losses(nn, model, input, plan_extents(nn, num_images), truths, &settings, &losses);
+    mask_rcnn_losses_start(nn, model, input, plan_extents(nn, num_images), truths, &settings,
+                           &losses);
     nn_backward(nn);
 }
 

@@ -68,8 +68,9 @@ static struct tensor *make_input(const struct stepper *t, const struct group *gr
 }
 
 // Runs the network on a group; with weight, for a backward pass that multiplies its gradients so.
+// The losses may still be on their way.
 static enum status forward(const struct stepper *t, const struct group *group, double weight,
-                           struct losses *losses, struct error *err) {
+                           struct loss_tensors *losses, struct error *err) {
     struct loss_settings settings = loss_settings_of(&t->model->config);
     settings.weight = weight;
     settings.seed = t->seed;
@@ -78,10 +79,10 @@ static enum status forward(const struct stepper *t, const struct group *group, d
     t->nn->observer = tick;
     t->nn->observer_context = t->communicator;
     struct tensor *input = make_input(t, group);
-    mask_rcnn_losses(t->nn, &t->model->network, input, group->extents, group->truths, &settings,
-                     losses);
+    mask_rcnn_losses_start(t->nn, &t->model->network, input, group->extents, group->truths,
+                           &settings, losses);
     t->nn->observer = NULL;
-    return nn_status(t->nn, err);
+    return nn_failed(t->nn) ? nn_status(t->nn, err) : STATUS_OK;
 }
 
 static void add_losses(struct losses *sum, const struct losses *losses) {
@@ -114,10 +115,12 @@ static enum status check_losses(const struct step *s, const struct group *group,
 
 enum status step_evaluate(const struct stepper *stepper, const struct group *group,
                           struct losses *sum, struct error *err) {
+    struct loss_tensors tensors;
     struct losses losses;
-    TRY(forward(stepper, group, 1, &losses, err));
+    TRY(forward(stepper, group, 1, &tensors, err));
+    losses_read(stepper->nn, &tensors, &losses);
     add_losses(sum, &losses);
-    return STATUS_OK;
+    return nn_status(stepper->nn, err);
 }
 
 // ---- Gradients ----
@@ -167,14 +170,17 @@ static enum status learn_from_group(struct step *s, bool is_last, struct step_re
                                     struct error *err) {
     const struct stepper *t = s->stepper;
     const struct group *group = NULL;
-    struct losses losses;
+    struct loss_tensors tensors;
+    struct losses losses = {0};
     TRY(step_next_group(t, t->loader, &group, err));
     result->data_seconds += group->seconds_waited;
     add_images(&s->images, group);
     double weight = 1 / (double)step_num_groups(&t->model->config);
-    enum status status = forward(t, group, weight, &losses, err);
-    if (status == STATUS_OK) status = tolerate(s, check_losses(s, group, &losses, err), err);
+    // The device gets the backward pass before the program waits for the losses.
+    enum status status = forward(t, group, weight, &tensors, err);
     if (status == STATUS_OK) status = backward(s, is_last, err);
+    if (status == STATUS_OK) losses_read(t->nn, &tensors, &losses);
+    if (status == STATUS_OK) status = tolerate(s, check_losses(s, group, &losses, err), err);
     loader_release(t->loader, group);
     communicator_tick(t->communicator);
     if (status == STATUS_OK) add_losses(&result->losses, &losses);
