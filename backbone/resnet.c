@@ -13,6 +13,7 @@ struct block_plan {
     int64_t in, middle, out;
     int64_t stride;
     bool frozen;
+    bool is_last;
 };
 
 int64_t resnet_stage_channels(const struct resnet_options *options, int stage) {
@@ -73,11 +74,18 @@ static void build_squeeze_excite(struct squeeze_excite *se, const struct block_p
         all[i]->trainable = false;
 }
 
+static bool has_l2_gates_before_convs(const struct resnet_options *options) {
+    return options->attention == ATTENTION_GCT && options->gate.placement == GATE_BEFORE_CONV &&
+           options->gate.embedding == GATE_EMBEDDING_L2;
+}
+
 static void build_block(struct bottleneck *block, const struct resnet_options *options,
                         const struct block_plan *plan, struct parameters *parameters) {
     *block = (struct bottleneck){.has_downsample = plan->stride != 1 || plan->in != plan->out};
+    bool gates = has_l2_gates_before_convs(options);
     struct gated_conv_options shape = {.kernel = 1, .stride = 1, .frozen = plan->frozen};
 
+    shape.gate_follows = gates;
     shape.in_channels = plan->in;
     shape.out_channels = plan->middle;
     shape.stride = options->stride_in_1x1 ? plan->stride : 1;
@@ -91,6 +99,7 @@ static void build_block(struct bottleneck *block, const struct resnet_options *o
     names = names_of(plan->name, "conv2", "bn2", "gct2");
     build_layer(&block->conv2, options, shape, &names, parameters);
 
+    shape.gate_follows = gates && !plan->is_last;
     shape.out_channels = plan->out;
     shape.kernel = 1;
     shape.groups = 1;
@@ -103,6 +112,7 @@ static void build_block(struct bottleneck *block, const struct resnet_options *o
         build_squeeze_excite(&block->squeeze_excite, plan, &block->conv3, parameters);
     }
     if (!block->has_downsample) return;
+    shape.gate_follows = false;
     shape.in_channels = plan->in;
     shape.stride = plan->stride;
     names = names_of(plan->name, "downsample.0", "downsample.1", "downsample.gct");
@@ -142,6 +152,7 @@ enum status resnet_build(struct resnet *resnet, const struct resnet_options *opt
                 .out = resnet_stage_channels(options, stage),
                 .stride = i == 0 && stage > 0 ? 2 : 1,
                 .frozen = options->freeze_at >= stage + 2,
+                .is_last = stage == RESNET_STAGES - 1 && i == count - 1,
             };
             snprintf(plan.name, sizeof plan.name, "backbone.body.layer%d.%lld", stage + 1,
                      (long long)i);

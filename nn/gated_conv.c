@@ -89,6 +89,15 @@ static void build_gate(struct gated_conv *layer, const struct gated_conv_options
     };
 }
 
+// after: whether one reads the layer's result.
+static bool l2_gate_reads_conv(const struct gated_conv *layer, bool after) {
+    bool gate_stands_behind = layer->gated && layer->placement != GATE_BEFORE_CONV;
+    bool norm_between =
+        layer->norm == NORM_GN && !(gate_stands_behind && layer->placement == GATE_BEFORE_NORM);
+    if (norm_between) return false;
+    return gate_stands_behind ? layer->gate.embedding == GATE_EMBEDDING_L2 : after;
+}
+
 void gated_conv_build(struct gated_conv *layer, const struct gated_conv_options *options,
                       struct parameters *parameters) {
     *layer = (struct gated_conv){.gated = false};
@@ -102,6 +111,7 @@ void gated_conv_build(struct gated_conv *layer, const struct gated_conv_options 
     if (layer->gated && layer->placement == GATE_BEFORE_CONV) layer->conv.gate = &layer->gate;
     bool gate_reads_conv = layer->gated && layer->placement == GATE_BEFORE_NORM;
     if (layer->norm == NORM_FROZEN_BN && !gate_reads_conv) layer->conv.norm = &layer->frozen_norm;
+    layer->conv.gate_follows = l2_gate_reads_conv(layer, options->gate_follows);
 }
 
 // One step of a chain: what it read is not needed further on, unless it is the layer's own input.

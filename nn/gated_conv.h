@@ -43,6 +43,7 @@ struct gated_conv_options {
     int64_t images_at_once; // 0 is 1; see struct conv
     struct norm_options norm;
     const struct gate_options *gate; // NULL: none
+    bool gate_follows;               // a layer's gate with l2 embeddings reads the result
     struct initial initial;          // of the weight
     bool frozen;                     // nothing here is trained
 };

@@ -72,6 +72,7 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
     nn->precision = without_alias(options->precision);
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;
+    nn->compile = options->compile;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
     arena_init(&nn->records, RECORD_BLOCK_BYTES, 0);
     arena_init(&nn->model, RECORD_BLOCK_BYTES, 0);

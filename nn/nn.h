@@ -102,6 +102,7 @@ struct nn {
     struct call *tape;       // the last recorded call
     struct error failure;    // code is STATUS_OK until something fails
     bool direct_convolution; // see struct nn_options
+    bool compile;            // likewise
     bool guarded;            // words behind every buffer are checked; for tests
     struct onednn *onednn;   // NULL unless the device is the CPU
     struct cuda *cuda;       // NULL unless it is NN_CUDA
@@ -126,6 +127,9 @@ struct nn_options {
     int num_threads;         // 0: one for each processor that this process may use
     int64_t memory_bytes;    // step memory at most; 0: all of the machine's
     bool direct_convolution; // no Winograd: slower, with the rounding errors of plain sums
+    // cuDNN may compile kernels for the shapes that it meets, which takes seconds for each: worth it
+    // where images are many and of one size. NN_TF32 only.
+    bool compile;
     bool guarded;
     int device_number;       // which of several, of NN_CUDA
     const char *cuda_module; // path of NN_CUDA's module; NULL: where nn/cuda/module_path.h says

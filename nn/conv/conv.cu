@@ -91,6 +91,7 @@ static void run_folded(struct nn *nn, const struct conv_call *call, const float 
     for (int64_t i = 0; i < x->n && !nn_failed(nn); i++) {
         struct dnn_epilogue own = *epilogue;
         own.residual = image_at(epilogue->residual, y, i);
+        if (own.squares) own.squares = epilogue->squares + i * y->c;
         run_pack(nn, call->conv, norm, call->gates + i * x->c, weights);
         dnn_forward(nn, &shape, image_at(x->data, x, i), weights, &own,
                     y->data + i * y->h * y->w * y->c);
@@ -114,6 +115,13 @@ static void run_whole(struct nn *nn, const struct conv_call *call, const float *
     nn_scratch_free(nn, weights);
 }
 
+// Where the sums of the squares of y go.
+static float *squares_of(struct nn *nn, struct tensor *y) {
+    y->embedding = nn_scratch(nn, y->n * y->c);
+    y->embedding_kind = GATE_EMBEDDING_L2;
+    return y->embedding;
+}
+
 void cuda_conv_forward(struct nn *nn, struct call *base) {
     struct conv_call *call = (struct conv_call *)base;
     struct conv *conv = call->conv;
@@ -127,7 +135,8 @@ void cuda_conv_forward(struct nn *nn, struct call *base) {
     float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;
     struct operands o = {.nn = nn};
     struct dnn_epilogue epilogue = {operand_values(&o, conv->bias),
-                                    call->residual ? call->residual->data : NULL, call->relu};
+                                    call->residual ? call->residual->data : NULL, call->relu,
+                                    conv_sums_squares(conv) ? squares_of(nn, base->out) : NULL};
     if (norm) epilogue.bias = norm + conv->out_channels;
     if (nn_failed(nn)) return;
     if (call->gates && conv_folds_gate(conv, x))

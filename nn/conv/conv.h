@@ -32,6 +32,9 @@ struct conv {
     struct parameter *bias;         // [out], or NULL
     const struct frozen_norm *norm; // or NULL
     const struct gate *gate;        // or NULL
+    // A gate with l2 embeddings reads the result, whose squares a device may sum up as it writes
+    // it.
+    bool gate_follows;
     // Images that are computed together: 1 for feature maps, which fill the machine one by one;
     // more for the small maps of RoIs.
     int64_t images_at_once;

@@ -19,6 +19,12 @@ static void pack(struct cost_sheet *sheet, const struct conv *conv) {
     cost_pass(sheet, "weights packed", 2 * weights, 2 * weights);
 }
 
+// Once more, for the gates of an image.
+static void pack_gated(struct cost_sheet *sheet, const struct conv *conv) {
+    double weights = (double)conv->weight->count;
+    cost_gate_pass(sheet, "weights packed with gates", 2 * weights, 2 * weights);
+}
+
 // All of x multiplied with its gates.
 static void scale(struct cost_sheet *sheet, const struct tensor *x) {
     double count = (double)tensor_count(x);
@@ -39,9 +45,16 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
     cost_norm_factors(sheet, conv->norm, conv->out_channels);
     if (conv->gate && !folds) scale(sheet, x);
     for (int64_t i = 0; i < packed; i++) {
-        pack(sheet, conv);
+        if (i == 0)
+            pack(sheet, conv);
+        else
+            pack_gated(sheet, conv);
         cost_dnn_forward(sheet, &shape, call->residual != NULL);
     }
+    if (!conv_sums_squares(conv)) return;
+    cost_first_measure(sheet, base->out);
+    for (int64_t i = 0; i < x->n; i++)
+        cost_dnn_squares(sheet, &shape);
 }
 
 // ---- Backward ----
@@ -82,7 +95,7 @@ static void deferred_data_backward(struct cost_sheet *sheet, const struct conv_c
     const struct tensor *x = call->call.inputs[0];
     struct dnn_shape one = shape_of(call, 1);
     for (int64_t i = 0; i < x->n; i++) {
-        pack(sheet, call->conv);
+        pack_gated(sheet, call->conv);
         cost_dnn_backward_data(sheet, &one, cost_adds(x) > 0);
     }
     cost_gates_gradient(sheet, call->conv->gate, x->n);

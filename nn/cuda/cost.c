@@ -11,10 +11,10 @@
 // NVIDIA's data sheets of the A100 80 GB and the H100, both SXM; rates without sparsity. Products
 // in TF32 multiply numbers of eleven significant bits.
 const struct cost_processor COST_PROCESSORS[COST_NUM_PROCESSORS] = {
-    {"A100 float32", 0.8 * 2.039e12, 19.5e12, 19.5e12},
-    {"A100 TF32", 0.8 * 2.039e12, 156e12, 19.5e12},
-    {"H100 float32", 0.8 * 3.35e12, 67e12, 67e12},
-    {"H100 TF32", 0.8 * 3.35e12, 494.7e12, 67e12},
+    {"A100 float32", COST_FLOAT32, 0.8 * 2.039e12, 19.5e12, 19.5e12},
+    {"A100 TF32", COST_TF32, 0.8 * 2.039e12, 156e12, 19.5e12},
+    {"H100 float32", COST_FLOAT32, 0.8 * 3.35e12, 67e12, 67e12},
+    {"H100 TF32", COST_TF32, 0.8 * 3.35e12, 494.7e12, 67e12},
 };
 
 static const double VALUE_BYTES = 4;
@@ -94,14 +94,18 @@ static void add_launch(struct cost_sheet *sheet, const char *kernel, bool for_ga
         .backward = sheet->backward,
         .kernel = kernel,
         .for_gates = for_gates,
-        .launches = 1,
-        .bytes = values * VALUE_BYTES,
-        .operations = operations,
     };
+    double bytes = values * VALUE_BYTES;
+    if (sheet->scope != COST_TF32) {
+        launch.launches = 1;
+        launch.bytes = bytes;
+        launch.operations = operations;
+    }
     for (int i = 0; i < COST_NUM_PROCESSORS; i++) {
         const struct cost_processor *p = &COST_PROCESSORS[i];
+        if (sheet->scope != COST_ALL && sheet->scope != p->precision) continue;
         double rate = product ? p->products_per_second : p->others_per_second;
-        launch.seconds[i] = fmax(launch.bytes / p->bytes_per_second, operations / rate);
+        launch.seconds[i] = fmax(bytes / p->bytes_per_second, operations / rate);
     }
     add(row_of(sheet, &launch), &launch);
 }

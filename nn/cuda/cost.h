@@ -16,9 +16,13 @@
 
 #include "nn/nn.h"
 
+// Which processors' times a launch counts for.
+enum cost_scope { COST_ALL, COST_FLOAT32, COST_TF32 };
+
 // A graphics processor and the arithmetic of its products.
 struct cost_processor {
     const char *name;
+    enum cost_scope precision; // of its products
     double bytes_per_second;    // four fifths of the data sheet's, which is what copies reach
     double products_per_second; // floating-point operations of convolutions and layers
     double others_per_second;   // of all else
@@ -27,7 +31,7 @@ struct cost_processor {
 enum { COST_NUM_PROCESSORS = 4, COST_MAX_ROWS = 160, COST_MAX_MEASURED = 128 };
 extern const struct cost_processor COST_PROCESSORS[COST_NUM_PROCESSORS];
 
-// All launches of one kernel by one operation.
+// All launches of one kernel by one operation. launches, bytes and operations are those in float32.
 struct cost_row {
     enum op op;
     bool backward;
@@ -45,6 +49,10 @@ struct cost_sheet {
     // Of the call that is being counted.
     enum op op;
     bool backward;
+    enum cost_scope scope;
+    // Products are kernels of our own, as under the emulator, and otherwise cuDNN's, which with
+    // tensor cores may be compiled (struct nn_options) to do more than multiply.
+    bool own_products;
     // Tensors whose sums a gate has taken; other gates that read them have them from there.
     const struct tensor *measured[COST_MAX_MEASURED];
     int num_measured;

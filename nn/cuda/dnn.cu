@@ -74,6 +74,7 @@ void dnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x, c
     struct dnn_epilogue own = *epilogue;
     int64_t in = in_floats(shape);
     int64_t out = out_floats(shape);
+    CHECK(!epilogue->squares || shape->at_once == 1);
     if (shape->n == 0) return;
     if (shape->n < block.n) {
         float *wide_x = widened(nn, x, shape->n, block.n, in);
@@ -89,6 +90,7 @@ void dnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x, c
     }
     for_blocks(shape->n, block.n, [&](int64_t first) {
         own.residual = at(epilogue->residual, first * out);
+        if (own.squares) own.squares = epilogue->squares + first * shape->out;
         forward(nn, &block, x + first * in, weights, &own, y + first * out);
     });
 }

@@ -17,10 +17,12 @@
 #include "nn/cuda/kernel.h"
 
 // What is added to a convolution's result before it is written: bias [out], residual like the
-// result; either may be NULL.
+// result; either may be NULL. squares (NULL: not wanted; of images that go one by one): of each
+// image the sum of y^2 over its positions, [n, out].
 struct dnn_epilogue {
     const float *bias, *residual;
     bool relu;
+    float *squares;
 };
 
 void dnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x, const float *weights,

@@ -1,5 +1,7 @@
 #include "nn/cuda/dnn_cost.h"
 
+#include "nn/cuda/tile_sizes.h"
+
 // Values of one image, of those that are read of it, and of the weights.
 struct sizes {
     double in, read, out, weights;
@@ -54,6 +56,30 @@ void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool 
     }
     for (int64_t i = 0; i < num_blocks(s); i++)
         cost_product(sheet, "product", values, images * sizes.operations);
+}
+
+// Rows of a product that a compiled kernel of cuDNN's adds up before it writes a sum to its
+// workspace.
+enum { COMPILED_ROWS = 128 };
+
+// Without tensor cores cuDNN has no such kernel, and what was written is read again.
+void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *s) {
+    int64_t positions = s->out_h * s->out_w;
+    const struct cost_columns pass = {1, 1, positions, s->out};
+    const struct cost_columns parts = {1, 1, (positions + TILE_OF_PRODUCT - 1) / TILE_OF_PRODUCT,
+                                       s->out};
+    double squares = 2 * (double)(positions * s->out);
+    int64_t compiled = (positions + COMPILED_ROWS - 1) / COMPILED_ROWS * s->out;
+    if (sheet->own_products) {
+        cost_gate_pass(sheet, "squares in products", (double)(parts.rows * s->out), squares);
+        cost_gate_columns_reduce(sheet, "gates' sums", &parts);
+        return;
+    }
+    sheet->scope = COST_FLOAT32;
+    cost_gate_columns_reduce(sheet, "gates' sums", &pass);
+    sheet->scope = COST_TF32;
+    cost_gate_pass(sheet, "gates' sums in products", (double)(2 * compiled), squares);
+    sheet->scope = COST_ALL;
 }
 
 void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *s, bool adds) {

@@ -6,6 +6,8 @@
 #include "nn/cuda/dnn_shape.h"
 
 void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *shape, bool has_residual);
+// The sums of squares of an image's result (struct dnn_epilogue).
+void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *shape);
 void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *shape, bool adds);
 void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape *shape);
 

@@ -5,16 +5,34 @@
 #include "nn/cuda/implicit_gemm.h"
 
 #include "nn/cuda/columns.h"
+#include "nn/cuda/tile_sizes.h"
 
 enum {
-    TILE = 64,
+    TILE = TILE_OF_PRODUCT,
     DEPTH = 16,
     SIDE = 16, // threads of a block, squared
     EACH = TILE / SIDE,
 };
 static const int64_t SPLIT_POSITIONS = 4096; // that one block sums up of a gradient of weights
 
-// Factors gives a(row, term), b(term, column) and takes store(row, column, sum).
+// The squares that the threads of a block found in each of its columns, added up. between is shared
+// memory that is free.
+template <class Factors>
+static __device__ void store_squares(const Factors &f, const float squares[EACH], int64_t column,
+                                     float between[][TILE + 1]) {
+    for (unsigned j = 0; j < EACH; j++)
+        between[threadIdx.y][threadIdx.x + j * SIDE] = squares[j];
+    __syncthreads();
+    unsigned thread = threadIdx.y * SIDE + threadIdx.x;
+    if (thread >= TILE || column + thread >= f.columns) return;
+    float sum = 0;
+    for (unsigned i = 0; i < SIDE; i++)
+        sum += between[i][thread];
+    f.store_square(blockIdx.x, column + thread, sum);
+}
+
+// Factors gives a(row, term), b(term, column) and takes store(row, column, sum), which returns what
+// was stored.
 template <class Factors> static __global__ void __launch_bounds__(SIDE *SIDE) multiply(Factors f) {
     __shared__ float a[DEPTH][TILE + 1]; // one more, so that columns lie in different banks
     __shared__ float b[DEPTH][TILE + 1];
@@ -39,13 +57,18 @@ template <class Factors> static __global__ void __launch_bounds__(SIDE *SIDE) mu
                     sums[i][j] += a[d][threadIdx.y + i * SIDE] * b[d][threadIdx.x + j * SIDE];
         __syncthreads();
     }
+    float squares[EACH] = {};
     for (unsigned i = 0; i < EACH; i++) {
         for (unsigned j = 0; j < EACH; j++) {
             int64_t r = row + threadIdx.y + i * SIDE;
             int64_t k = column + threadIdx.x + j * SIDE;
-            if (r < f.rows && k < f.columns) f.store(r, k, sums[i][j]);
+            if (r >= f.rows || k >= f.columns) continue;
+            float stored = f.store(r, k, sums[i][j]);
+            squares[j] += stored * stored;
         }
     }
+    if constexpr (Factors::HAS_SQUARES)
+        if (f.parts) store_squares(f, squares, column, a);
 }
 
 template <class Factors> static void run(struct nn *nn, const Factors &f, int64_t depth) {
@@ -79,10 +102,12 @@ static __device__ struct position position_of(int64_t index, int64_t h, int64_t 
 // ---- Forward ----
 
 struct forward {
+    static constexpr bool HAS_SQUARES = true;
     struct dnn_shape s;
     const float *x, *weights;
     struct dnn_epilogue epilogue;
     float *y;
+    float *parts; // [blocks of rows, out], of the sums of squares; NULL: not wanted
     int64_t rows, columns, terms, group;
 
     __device__ void begin(int64_t z) {
@@ -103,27 +128,39 @@ struct forward {
         return weights[(group * columns + column) * terms + term];
     }
 
-    __device__ void store(int64_t row, int64_t column, float sum) const {
+    __device__ float store(int64_t row, int64_t column, float sum) const {
         int64_t channel = group * columns + column;
         int64_t at = row * s.out + channel;
         if (epilogue.bias) sum += epilogue.bias[channel];
         if (epilogue.residual) sum += epilogue.residual[at];
-        y[at] = epilogue.relu && sum < 0 ? 0 : sum; // a NaN stays one
+        if (epilogue.relu && sum < 0) sum = 0; // a NaN stays one
+        y[at] = sum;
+        return sum;
+    }
+
+    __device__ void store_square(int64_t block, int64_t column, float sum) const {
+        parts[block * s.out + group * columns + column] = sum;
     }
 };
 
 void implicit_gemm_forward(struct nn *nn, const struct dnn_shape *s, const float *x,
                            const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    struct forward f = {*s, x, weights, *epilogue, y, 0, 0, 0, 0};
+    struct forward f = {*s, x, weights, *epilogue, y, NULL, 0, 0, 0, 0};
     f.rows = s->n * s->out_h * s->out_w;
     f.columns = s->out / s->groups;
     f.terms = s->kernel * s->kernel * (s->in / s->groups);
+    int64_t blocks = blocks_for(f.rows, TILE);
+    if (epilogue->squares) f.parts = nn_scratch(nn, blocks * s->out);
     run(nn, f, s->groups);
+    if (!f.parts) return;
+    cuda_columns_reduce(nn, COLUMNS_SUM, f.parts, NULL, 1, blocks, s->out, epilogue->squares);
+    nn_scratch_free(nn, f.parts);
 }
 
 // ---- Gradient of the input ----
 
 struct data_gradient {
+    static constexpr bool HAS_SQUARES = false;
     struct dnn_shape s;
     const float *dy, *weights;
     bool add;
@@ -151,9 +188,10 @@ struct data_gradient {
         return weights[((out * s.kernel + place.row) * s.kernel + place.column) * columns + column];
     }
 
-    __device__ void store(int64_t row, int64_t column, float sum) const {
+    __device__ float store(int64_t row, int64_t column, float sum) const {
         int64_t at = row * s.in + group * columns + column;
         dx[at] = add ? dx[at] + sum : sum;
+        return sum;
     }
 };
 
@@ -170,6 +208,7 @@ void implicit_gemm_backward_data(struct nn *nn, const struct dnn_shape *s, const
 
 // Positions are cut into parts, each of which a block of its own sums up.
 struct weight_gradient {
+    static constexpr bool HAS_SQUARES = false;
     struct dnn_shape s;
     const float *x, *dy;
     float *parts; // [parts, out, kernel, kernel, in / groups]
@@ -197,8 +236,9 @@ struct weight_gradient {
                  place.channel];
     }
 
-    __device__ void store(int64_t row, int64_t column, float sum) const {
+    __device__ float store(int64_t row, int64_t column, float sum) const {
         parts[((part * s.groups + group) * rows + row) * columns + column] = sum;
+        return sum;
     }
 };
 

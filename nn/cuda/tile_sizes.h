@@ -9,6 +9,7 @@ enum {
     TILE_MAX_COLUMNS = 32,
     TILE_ROWS_EACH = 8,
     TILE_ROWS_EACH_OF_SUM = 32, // that one thread adds up in float
+    TILE_OF_PRODUCT = 64,       // rows and columns of a product that a block of our own computes
 };
 static const int64_t TILE_MAX_BLOCKS = 65535;
 

@@ -66,7 +66,7 @@ static void open_meter(struct meter *m) {
         .memory_bytes = (int64_t)1 << 28,
         .cuda_module = CUDA_MODULE,
     };
-    *m = (struct meter){0};
+    *m = (struct meter){.sheet.own_products = true};
     EXPECT_OK(nn_create(&m->nn, &options, &err), &err);
     REQUIRE(m->nn != NULL);
     void *module = dlopen(CUDA_MODULE, RTLD_NOW | RTLD_NOLOAD);

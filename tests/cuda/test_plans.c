@@ -2,6 +2,7 @@
 // cuDNN plans from their properties. A100 and H100 are described in a100.json and h100.json, and
 // workspaces.txt has the most memory that a plan needs.
 #include <dirent.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +10,7 @@
 #include "tests/cuda/model_products.h"
 #include "tests/harness.h"
 
-enum { PATH_BYTES = 512, JSON_BYTES = 4096, LINE_BYTES = 512 };
+enum { PATH_BYTES = 512, JSON_BYTES = 4096, LINE_BYTES = 512, FIRST_WITH_ORDER = 91100 };
 
 static struct plans *open_plans(const char *device) {
     struct file_view view = {0};
@@ -156,6 +157,54 @@ static void no_plan(void) {
     plans_close(plans);
 }
 
+// ---- Compiled kernels ----
+
+// Of a GCT-R50 at 800 x 1344: a block's three convolutions, and one with a stride.
+static const struct product WITH_SUMS[] = {
+    {{1, 200, 336, 256, 200, 336, 64, 1, 1, 1, 0, 0},
+     PRODUCT_FORWARD,
+     EPILOGUE_BIAS | EPILOGUE_RELU | EPILOGUE_SQUARES,
+     PRODUCT_MAX_ALIGNMENT,
+     PRODUCT_TF32},
+    {{1, 200, 336, 128, 100, 168, 128, 1, 3, 2, 1, 0},
+     PRODUCT_FORWARD,
+     EPILOGUE_BIAS | EPILOGUE_RELU | EPILOGUE_SQUARES,
+     PRODUCT_MAX_ALIGNMENT,
+     PRODUCT_TF32},
+    {{1, 50, 84, 256, 50, 84, 1024, 1, 1, 1, 0, 0},
+     PRODUCT_FORWARD,
+     EPILOGUE_BIAS | EPILOGUE_RESIDUAL | EPILOGUE_RELU | EPILOGUE_SQUARES,
+     PRODUCT_MAX_ALIGNMENT,
+     PRODUCT_TF32},
+};
+
+// cuDNN compiles kernels that sum up squares always in the same order, which needs memory for the
+// parts; and none without tensor cores. They want a driver, at least one that stands in.
+static void expect_compiled(const char *device) {
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY);
+    if (!driver) skip_case("there is no driver of CUDA, nor one that stands in");
+    struct plans *plans = open_plans(device);
+    if (plans_version(plans) < FIRST_WITH_ORDER) skip_case("this cuDNN sums up in any order");
+    for (size_t i = 0; i < sizeof WITH_SUMS / sizeof *WITH_SUMS; i++) {
+        struct plan *plan = NULL;
+        struct error err = {0};
+        struct product product = WITH_SUMS[i];
+        EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+        if (err.code == STATUS_OK) EXPECT(plan_workspace_bytes(plan) > 0);
+        product.rules = 0;
+        EXPECT_STATUS(plans_find(plans, &product, &plan, &err), STATUS_UNSUPPORTED, &err);
+    }
+    plans_close(plans);
+}
+
+static void compiled_a100(void) {
+    expect_compiled("a100");
+}
+
+static void compiled_h100(void) {
+    expect_compiled("h100");
+}
+
 static void wrong_device(void) {
     struct plans *plans = NULL;
     struct error err = {0};
@@ -188,6 +237,8 @@ int main(int argc, char **argv) {
                                           {"h100_tf32", h100_tf32},
                                           {"rules", rules},
                                           {"no_plan", no_plan},
+                                          {"compiled_a100", compiled_a100},
+                                          {"compiled_h100", compiled_h100},
                                           {"wrong_device", wrong_device},
                                           {"here", here},
                                           {0}});

@@ -17,6 +17,9 @@ static void add_parameters(struct conv_problem *p) {
     int64_t shape[] = {c->out, c->in / c->groups, c->kernel, c->kernel};
     p->conv.weight = add_parameter("weight", PARAMETER_WEIGHT, 4, shape);
     p->conv.weight->trainable = !(c->frozen & FREEZE_WEIGHT);
+    int64_t square[] = {c->in, c->in, 1, 1};
+    if (c->computed) p->identity.weight = add_parameter("identity", PARAMETER_WEIGHT, 4, square);
+    if (c->computed) p->identity.weight->trainable = false;
     if (c->bias) p->conv.bias = vector("bias", PARAMETER_BIAS, c->out, !(c->frozen & FREEZE_BIAS));
     if (c->norm) {
         p->norm = (struct frozen_norm){
@@ -53,6 +56,8 @@ static double *fill_vector(struct parameter *parameter, uint64_t seed, double lo
 static void fill_parameters(struct conv_problem *p) {
     int64_t out = p->c.out;
     p->weight = fill_vector(p->conv.weight, 1, -1, 1);
+    for (int64_t i = 0; p->c.computed && i < p->c.in; i++)
+        p->identity.weight->data[i * p->c.in + i] = 1;
     if (p->c.bias) p->bias = fill_vector(p->conv.bias, 2, -1, 1);
     if (p->c.norm) {
         const double *weight = fill_vector(p->norm.weight, 3, -1.5, 1.5);
@@ -80,11 +85,15 @@ static void create_use(struct conv_problem *p, int at, int64_t shrink) {
     bool wants = !(c->frozen & FREEZE_INPUT);
     if (shrink == 0 && at > 0) {
         use->x = p->uses[0].x;
+        use->source = p->uses[0].source;
         use->x_values = p->uses[0].x_values;
     } else {
+        double low = c->computed ? 0.1 : -1; // of what ReLU lets through
+        use->source =
+            filled_tensor(p->nn, c->n, c->h - shrink, c->w - shrink, c->in, seed, low, 1, wants);
+        use->x_values = doubles_of(use->source->data, tensor_count(use->source));
         use->x =
-            filled_tensor(p->nn, c->n, c->h - shrink, c->w - shrink, c->in, seed, -1, 1, wants);
-        use->x_values = doubles_of(use->x->data, tensor_count(use->x));
+            c->computed ? conv_forward(p->nn, &p->identity, use->source, NULL, true) : use->source;
     }
     int64_t h = conv_out_size(&p->conv, use->x->h);
     int64_t w = conv_out_size(&p->conv, use->x->w);
@@ -119,6 +128,16 @@ void conv_problem_create(struct conv_problem *p, const struct conv_case *descrip
         .stride = c->stride,
         .padding = c->padding,
         .images_at_once = c->images_at_once,
+        .gate_follows = c->gate_follows,
+    };
+    p->identity = (struct conv){
+        .label = "identity",
+        .in_channels = c->in,
+        .out_channels = c->in,
+        .groups = 1,
+        .kernel = 1,
+        .stride = 1,
+        .images_at_once = 1,
     };
     add_parameters(p);
     allocate_parameters();
@@ -291,11 +310,11 @@ static void list_variables(struct conv_problem *p, struct variables *variables) 
     for (int i = 0; i < p->num_uses; i++) {
         const struct conv_use *use = &p->uses[i];
         if (p->c.frozen & FREEZE_INPUT) {
-            EXPECT(!use->x->grad && (!use->residual || !use->residual->grad));
+            EXPECT(!use->source->grad && (!use->residual || !use->residual->grad));
             continue;
         }
-        REQUIRE(use->x->grad);
-        add_variable(variables, "x", use->x_values, tensor_count(use->x), use->x->grad);
+        REQUIRE(use->source->grad);
+        add_variable(variables, "x", use->x_values, tensor_count(use->x), use->source->grad);
         if (p->c.residual != OTHER_TENSOR) continue;
         REQUIRE(use->residual->grad);
         add_variable(variables, "residual", use->residual_values, tensor_count(use->residual),

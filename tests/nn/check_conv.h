@@ -23,6 +23,8 @@ struct conv_case {
     int64_t images_at_once; // 0 means 1
     bool bias, norm, relu;
     enum conv_shortcut residual;
+    bool computed;     // x is another convolution's result, cut at its ReLU
+    bool gate_follows; // see struct conv
     bool gated;
     enum gate_embedding embedding;
     enum gate_normalisation normalisation;
@@ -37,6 +39,7 @@ enum { MAX_CONV_USES = 4 };
 // One run of the convolution.
 struct conv_use {
     struct tensor *x, *residual, *y;
+    struct tensor *source; // what x was computed from; x itself if it was not
     double *x_values, *residual_values;
     double *y_values; // room for the reference
     double *before;   // the same before ReLU
@@ -47,7 +50,7 @@ struct conv_use {
 struct conv_problem {
     struct conv_case c;
     struct nn *nn;
-    struct conv conv;
+    struct conv conv, identity;
     struct gate gate;
     struct frozen_norm norm;
     double *weight, *bias, *alpha, *gamma, *beta;

@@ -186,6 +186,83 @@ static void frozen(void) {
     }
 }
 
+// What flows back to x meets the pass that computed x.
+static void computed(void) {
+    for (int v = 0; v < 3; v++) {
+        struct conv_case c = {.name = "computed",
+                              .n = 2,
+                              .h = 10,
+                              .w = 9,
+                              .in = 6,
+                              .out = 6,
+                              .kernel = 3,
+                              .stride = 1,
+                              .padding = 1,
+                              .computed = true,
+                              .relu = true,
+                              .gated = true,
+                              .normalisation = (enum gate_normalisation)v};
+        check_conv(&c); // folded
+        c.residual = ITSELF;
+        check_conv(&c);
+        c.uses = 2;
+        check_conv(&c);
+        c.embedding = GATE_EMBEDDING_L1;
+        check_conv(&c);
+        c.embedding = GATE_EMBEDDING_L2;
+        c.frozen = FREEZE_WEIGHT | FREEZE_GATE;
+        check_conv(&c);
+        c.h = c.w = 3; // scaled
+        check_conv(&c);
+        c.gated = false;
+        check_conv(&c);
+    }
+}
+
+// For a gate that follows, the sums of y^2 over each image, where the device makes them.
+static void check_sums(const struct conv_case *c, double tolerance) {
+    static struct conv_problem p;
+    conv_problem_create(&p, c);
+    conv_problem_run(&p);
+    struct conv_use *use = &p.uses[0];
+    conv_reference(&p, use);
+    int64_t rows = use->y->h * use->y->w;
+    double *sums = new_doubles(c->n * c->out);
+    for (int64_t i = 0; i < c->n * rows * c->out; i++)
+        sums[i / (rows * c->out) * c->out + i % c->out] += use->y_values[i] * use->y_values[i];
+    expect_close(use->y->data, use->y_values, tensor_count(use->y), tolerance, c->name);
+    EXPECT((use->y->embedding != NULL) == (p.nn->device == NN_CUDA && c->images_at_once <= 1));
+    if (use->y->embedding) expect_close(use->y->embedding, sums, c->n * c->out, tolerance, c->name);
+}
+
+static void check_all_sums(double tolerance) {
+    const struct conv_case cases[] = {
+        {"sums, 1x1", 1, 11, 13, 20, 70, 1, 1, 0, .norm = true, .relu = true, .gate_follows = true},
+        {"sums, batch", 3, 9, 8, 5, 6, 3, 1, 1, .bias = true, .residual = OTHER_TENSOR,
+         .relu = true, .gate_follows = true},
+        {"sums, folded", 3, 9, 8, 6, 6, 3, 2, 1, .norm = true, .relu = true, .gated = true,
+         .gate_follows = true},
+        {"sums, bare", 2, 5, 5, 4, 3, 3, 1, 1, .gate_follows = true},
+        {"sums, groups", 1, 9, 9, 12, 16, 3, 1, 1, .groups = 2, .relu = true, .gate_follows = true},
+        {0},
+    };
+    for (const struct conv_case *c = cases; c->name; c++)
+        check_sums(c, tolerance);
+}
+
+static void sums(void) {
+    const struct conv_case regions = {
+        "sums, RoIs", 3, 4, 4, 8, 8, 3, 1, 1, .images_at_once = 8, .gate_follows = true};
+    check_sums(&regions, 3e-5); // none
+    check_all_sums(3e-5);
+}
+
+static void sums_tf32(void) {
+    use_precision(NN_TF32);
+    check_all_sums(3e-3);
+    use_precision(NN_FLOAT32);
+}
+
 static void any(void) {
     struct random random = random_stream(7, 0);
     for (int i = 0; i < 60; i++) {
@@ -231,6 +308,9 @@ int main(int argc, char **argv) {
                          {"rois", rois},
                          {"shared", shared},
                          {"frozen", frozen},
+                         {"computed", computed},
+                         {"sums", sums},
+                         {"sums_tf32", sums_tf32},
                          {"any", any},
                          {0},
                      });

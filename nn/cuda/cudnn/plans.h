@@ -20,6 +20,9 @@ enum product_epilogue {
     EPILOGUE_RESIDUAL = 2, // + residual, which has the result's shape
     EPILOGUE_RELU = 4,
     EPILOGUE_ADD = 8, // + what is there; of the gradient of the input, and nothing else with it
+    // Sums of the result's squares over all positions are written, too; behind EPILOGUE_BIAS, of one
+    // image. cuDNN compiles a kernel for that, which takes seconds, and only for tensor cores.
+    EPILOGUE_SQUARES = 16,
 };
 
 // cuDNN's fused kernels take a bias before anything else that follows, so then there is always one.
@@ -53,6 +56,7 @@ void product_name(const struct product *product, char *text, size_t bytes);
 struct product_data {
     void *x, *weights, *y;
     const void *bias, *residual;
+    void *squares;
 };
 
 struct plans_options {

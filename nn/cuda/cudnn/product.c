@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-enum operand { X = 1, WEIGHTS, Y, BIAS, RESIDUAL, BETWEEN, MAX_OPERANDS = 8 };
-enum { DIMS = 4, SPATIAL = 2, MAX_OPERATIONS = 4 };
+enum operand { X = 1, WEIGHTS, Y, BIAS, RESIDUAL, SQUARES, BETWEEN, MAX_OPERANDS = 8 };
+enum { DIMS = 4, SPATIAL = 2, MAX_OPERATIONS = 6 };
 
 // ---- Tensors ----
 
@@ -34,6 +34,7 @@ static void dims_of(const struct dnn_shape *s, enum operand operand, int64_t *di
         [WEIGHTS] = {s->out, s->in / s->groups, s->kernel, s->kernel},
         [Y] = {s->n, s->out, s->out_h, s->out_w},
         [BIAS] = {1, s->out, 1, 1},
+        [SQUARES] = {1, s->out, 1, 1},
     };
     for (int i = 0; i < DIMS; i++)
         dims[i] = all[operand][i];
@@ -122,10 +123,10 @@ static descriptor multiplication(struct descriptors *list, const struct product 
     return op;
 }
 
-// out = a + b, or relu(a) if b is NULL.
-static descriptor pointwise(struct descriptors *list, descriptor a, descriptor b, descriptor out) {
+// out = a + b, a b, or relu(a) with b NULL.
+static descriptor pointwise(struct descriptors *list, cudnnPointwiseMode_t mode, descriptor a,
+                            descriptor b, descriptor out) {
     cudnnDataType_t type = CUDNN_DATA_FLOAT;
-    cudnnPointwiseMode_t mode = b ? CUDNN_POINTWISE_ADD : CUDNN_POINTWISE_RELU_FWD;
     descriptor how = descriptor_create(list, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     descriptor_set(list, how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
     descriptor_set(list, how, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &type);
@@ -135,6 +136,29 @@ static descriptor pointwise(struct descriptors *list, descriptor a, descriptor b
     descriptor_set_descriptor(list, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, a);
     if (b) descriptor_set_descriptor(list, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
     descriptor_set_descriptor(list, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, out);
+    descriptor_finalise(list, op);
+    return op;
+}
+
+// CUDNN_ATTR_REDUCTION_IS_DETERMINISTIC, since cuDNN 9.11, which older headers do not have.
+static const int REDUCTION_IS_DETERMINISTIC = 1602;
+
+// out = the sums of a over positions, always in the same order.
+static descriptor sums(struct descriptors *list, descriptor a, descriptor out) {
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    cudnnReduceTensorOp_t add = CUDNN_REDUCE_TENSOR_ADD;
+    bool always_the_same = true;
+    descriptor how = descriptor_create(list, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+    descriptor_set(list, how, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1,
+                   &add);
+    descriptor_set(list, how, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    descriptor_set(list, how, (cudnnBackendAttributeName_t)REDUCTION_IS_DETERMINISTIC,
+                   CUDNN_TYPE_BOOLEAN, 1, &always_the_same);
+    descriptor_finalise(list, how);
+    descriptor op = descriptor_create(list, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+    descriptor_set_descriptor(list, op, CUDNN_ATTR_OPERATION_REDUCTION_DESC, how);
+    descriptor_set_descriptor(list, op, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, a);
+    descriptor_set_descriptor(list, op, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, out);
     descriptor_finalise(list, op);
     return op;
 }
@@ -149,7 +173,7 @@ descriptor product_graph(struct descriptors *list, const struct product *product
     int64_t dims[DIMS];
     descriptor operations[MAX_OPERATIONS];
     int count = 0;
-    int32_t left = product->epilogue & ~EPILOGUE_ADD; // that is part of the multiplication
+    int32_t left = product->epilogue & (EPILOGUE_BIAS | EPILOGUE_RESIDUAL | EPILOGUE_RELU);
     dims_of(&product->shape, result_of(product), dims);
     // Each operation but the last hands its result on in a tensor that is never stored.
     int64_t number = left ? BETWEEN : (int64_t)result_of(product);
@@ -163,8 +187,14 @@ descriptor product_graph(struct descriptors *list, const struct product *product
         if (EPILOGUES[i] == EPILOGUE_RESIDUAL) other = tensor(list, product, RESIDUAL, dims, false);
         number = left ? BETWEEN + count : (int64_t)result_of(product);
         descriptor next = tensor(list, product, number, dims, left != 0);
-        operations[count++] = pointwise(list, value, other, next);
+        cudnnPointwiseMode_t mode = other ? CUDNN_POINTWISE_ADD : CUDNN_POINTWISE_RELU_FWD;
+        operations[count++] = pointwise(list, mode, value, other, next);
         value = next;
+    }
+    if (product->epilogue & EPILOGUE_SQUARES) {
+        descriptor squares = tensor(list, product, BETWEEN + count, dims, true);
+        operations[count++] = pointwise(list, CUDNN_POINTWISE_MUL, value, value, squares);
+        operations[count++] = sums(list, squares, operand_of(list, product, SQUARES));
     }
     descriptor graph = descriptor_create(list, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     descriptor_set(list, graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count,
@@ -185,6 +215,7 @@ int product_operands(const struct product *product, const struct product_data *d
         {Y, 0, data->y},
         {BIAS, EPILOGUE_BIAS, data->bias},
         {RESIDUAL, EPILOGUE_RESIDUAL, data->residual},
+        {SQUARES, EPILOGUE_SQUARES, data->squares},
     };
     int count = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -201,12 +232,13 @@ void product_name(const struct product *product, char *text, size_t bytes) {
     const struct dnn_shape *s = &product->shape;
     snprintf(text, bytes,
              "%s, [%lld, %lld, %lld, %lld] to %lld channels, kernel %lld, stride %lld, padding "
-             "%lld, groups %lld%s%s%s%s",
+             "%lld, groups %lld%s%s%s%s%s",
              NAMES[product->kind], (long long)s->n, (long long)s->h, (long long)s->w,
              (long long)s->in, (long long)s->out, (long long)s->kernel, (long long)s->stride,
              (long long)s->padding, (long long)s->groups,
              product->epilogue & EPILOGUE_BIAS ? ", bias" : "",
              product->epilogue & EPILOGUE_RESIDUAL ? ", residual" : "",
              product->epilogue & EPILOGUE_RELU ? ", ReLU" : "",
-             product->epilogue & EPILOGUE_ADD ? ", added" : "");
+             product->epilogue & EPILOGUE_ADD ? ", added" : "",
+             product->epilogue & EPILOGUE_SQUARES ? ", sums of squares" : "");
 }

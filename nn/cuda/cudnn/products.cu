@@ -1,5 +1,7 @@
 #include "nn/cuda/cudnn/products.h"
 
+#include "nn/cuda/columns.h"
+
 extern "C" {
 #include "nn/cuda/cudnn/plans.h"
 }
@@ -27,7 +29,7 @@ void cudnn_plans_close(struct plans *plans) {
 // What all addresses are multiples of, up to what engines can make use of.
 static int32_t alignment_of(const struct product_data *data) {
     uintptr_t all = (uintptr_t)data->x | (uintptr_t)data->weights | (uintptr_t)data->y |
-                    (uintptr_t)data->bias | (uintptr_t)data->residual;
+                    (uintptr_t)data->bias | (uintptr_t)data->residual | (uintptr_t)data->squares;
     int32_t alignment = PRODUCT_MAX_ALIGNMENT;
     while (all % (uintptr_t)alignment)
         alignment /= 2;
@@ -44,7 +46,7 @@ static struct product product_of(const struct nn *nn, enum product_kind kind,
     return product;
 }
 
-// True if it was put on the stream, or has failed.
+// True if it was put on the stream, or has failed; not if there is no plan and another way.
 static bool run(struct nn *nn, const struct product *product, const struct product_data *data) {
     struct plans *plans = cuda_plans(nn);
     struct plan *plan = NULL;
@@ -52,7 +54,8 @@ static bool run(struct nn *nn, const struct product *product, const struct produ
     bool ran = false;
     while (!nn_failed(nn) && !ran) {
         if (plans_find(plans, product, &plan, &err) != STATUS_OK) {
-            if (err.code == STATUS_UNSUPPORTED && product->shape.groups > 1) return false;
+            bool another = product->shape.groups > 1 || product->epilogue & EPILOGUE_SQUARES;
+            if (err.code == STATUS_UNSUPPORTED && another) return false;
             nn_fail(nn, err.code, "%s", err.message);
             return true;
         }
@@ -69,27 +72,44 @@ static bool run(struct nn *nn, const struct product *product, const struct produ
 
 // ---- The products ----
 
-static bool forward_with_epilogue(struct nn *nn, const struct dnn_shape *shape,
-                                  const struct dnn_epilogue *epilogue, struct product_data *data) {
-    bool has_residual = epilogue->residual != NULL;
-    int32_t steps = product_epilogue(epilogue->bias != NULL, has_residual, epilogue->relu);
-    float *zeros = epilogue->bias ? NULL : nn_scratch(nn, shape->out);
-    if (zeros) cuda_zero(nn, zeros, shape->out * (int64_t)sizeof *zeros);
-    data->bias = zeros ? zeros : epilogue->bias;
-    data->residual = epilogue->residual;
-    struct product product = product_of(nn, PRODUCT_FORWARD, shape, steps, data);
-    bool ran = run(nn, &product, data);
-    nn_scratch_free(nn, zeros);
+static bool may_compile(const struct nn *nn) {
+    return nn->compile && nn->precision == NN_TF32;
+}
+
+// With the sums of squares in the same kernel; false if there is none.
+static bool forward_with_squares(struct nn *nn, struct product product,
+                                 const struct dnn_epilogue *epilogue, struct product_data data) {
+    if (!epilogue->squares || !may_compile(nn)) return false;
+    data.squares = epilogue->squares;
+    product.epilogue |= EPILOGUE_SQUARES;
+    product.alignment = alignment_of(&data);
+    cuda_zero(nn, epilogue->squares, product.shape.out * (int64_t)sizeof *epilogue->squares);
+    return run(nn, &product, &data);
+}
+
+static bool forward(struct nn *nn, const struct product *product,
+                    const struct dnn_epilogue *epilogue, const struct product_data *data) {
+    const struct dnn_shape *s = &product->shape;
+    if (forward_with_squares(nn, *product, epilogue, *data)) return true;
+    bool ran = run(nn, product, data);
+    if (ran && epilogue->squares)
+        cuda_columns_reduce(nn, COLUMNS_SUM_SQUARES, (const float *)data->y, NULL, s->n,
+                            s->out_h * s->out_w, s->out, epilogue->squares);
     return ran;
 }
 
 bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
                    const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    struct product_data data = {(void *)x, (void *)weights, y, NULL, NULL};
-    if (epilogue->bias || epilogue->residual || epilogue->relu)
-        return forward_with_epilogue(nn, shape, epilogue, &data);
-    struct product product = product_of(nn, PRODUCT_FORWARD, shape, 0, &data);
-    return run(nn, &product, &data);
+    struct product_data data = {(void *)x, (void *)weights, y, epilogue->bias, epilogue->residual};
+    bool has_bias = epilogue->bias || (epilogue->squares && may_compile(nn));
+    int32_t steps = product_epilogue(has_bias, epilogue->residual != NULL, epilogue->relu);
+    float *zeros = steps && !epilogue->bias ? nn_scratch(nn, shape->out) : NULL;
+    if (zeros) cuda_zero(nn, zeros, shape->out * (int64_t)sizeof *zeros);
+    if (zeros) data.bias = zeros;
+    struct product product = product_of(nn, PRODUCT_FORWARD, shape, steps, &data);
+    bool ran = forward(nn, &product, epilogue, &data);
+    nn_scratch_free(nn, zeros);
+    return ran;
 }
 
 bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,

@@ -296,13 +296,21 @@ static void convolve(struct memory *m, const struct descriptor *op, int kind) {
                     visit(&c, n, out, h, w);
 }
 
-static void add_or_cut(struct memory *m, const struct descriptor *op) {
+static float pointwise(int mode, float a, float b) {
+    if (mode == CUDNN_POINTWISE_ADD) return a + b;
+    if (mode == CUDNN_POINTWISE_MUL) return a * b;
+    if (mode != CUDNN_POINTWISE_RELU_FWD) abort();
+    return a < 0 ? 0 : a;
+}
+
+static void element_by_element(struct memory *m, const struct descriptor *op) {
     const struct descriptor *how = part_of(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
-    bool adds = attribute_of(how, CUDNN_ATTR_POINTWISE_MODE)->values.kind == CUDNN_POINTWISE_ADD;
+    int mode = attribute_of(how, CUDNN_ATTR_POINTWISE_MODE)->values.kind;
     struct view a = view_of(m, part_of(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC));
     struct view y = view_of(m, part_of(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
     struct view b = a;
-    if (adds) b = view_of(m, part_of(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC));
+    if (mode != CUDNN_POINTWISE_RELU_FWD)
+        b = view_of(m, part_of(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC));
     const int64_t *d = b.dims; // 1 where a value is for all
     for (int64_t n = 0; n < y.dims[0]; n++) {
         for (int64_t c = 0; c < y.dims[1]; c++) {
@@ -311,12 +319,27 @@ static void add_or_cut(struct memory *m, const struct descriptor *op) {
                     float value = *at(&a, n, c, h, w);
                     float other = *at(&b, d[0] > 1 ? n : 0, d[1] > 1 ? c : 0, d[2] > 1 ? h : 0,
                                       d[3] > 1 ? w : 0);
-                    if (adds) value += other;
-                    *at(&y, n, c, h, w) = !adds && value < 0 ? 0 : value;
+                    *at(&y, n, c, h, w) = pointwise(mode, value, other);
                 }
             }
         }
     }
+}
+
+// One image's, added to nothing in particular: what is there must not matter.
+static void sum_over_positions(struct memory *m, const struct descriptor *op) {
+    const struct descriptor *how = part_of(op, CUDNN_ATTR_OPERATION_REDUCTION_DESC);
+    struct view x = view_of(m, part_of(op, CUDNN_ATTR_OPERATION_REDUCTION_XDESC));
+    struct view y = view_of(m, part_of(op, CUDNN_ATTR_OPERATION_REDUCTION_YDESC));
+    bool is_sum =
+        attribute_of(how, CUDNN_ATTR_REDUCTION_OPERATOR)->values.kind == CUDNN_REDUCE_TENSOR_ADD;
+    if (!is_sum || !attribute_of(how, CUDNN_ATTR_REDUCTION_IS_DETERMINISTIC)->values.flag) abort();
+    if (x.dims[0] != 1 || x.dims[1] != y.dims[1]) abort();
+    clear(&y);
+    for (int64_t c = 0; c < x.dims[1]; c++)
+        for (int64_t h = 0; h < x.dims[2]; h++)
+            for (int64_t w = 0; w < x.dims[3]; w++)
+                *at(&y, 0, c, 0, 0) += *at(&x, 0, c, h, w);
 }
 
 static void run(struct memory *m, const struct descriptor *op) {
@@ -325,10 +348,21 @@ static void run(struct memory *m, const struct descriptor *op) {
         convolve(m, op, kind);
         return;
     }
-    add_or_cut(m, op);
+    if (op->type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
+        sum_over_positions(m, op);
+    else
+        element_by_element(m, op);
 }
 
 // ---- The rest ----
+
+// Only tensor cores have kernels with sums, and without sums they are not wanted.
+static bool may_run(int engine, const struct attribute *operations) {
+    const struct descriptor *last = operations->values.pointers[operations->count - 1];
+    if (last->type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
+        return NOTES[engine] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+    return engine >= FIRST_ALLOWED;
+}
 
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t descriptor,
                                   cudnnBackendDescriptor_t pack) {
@@ -339,7 +373,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         attribute_of(configuration->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
     struct memory memory = {.pack = pack};
     void *workspace = attribute_of(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE)->values.pointers[0];
-    if (!handle || !workspace || configuration->engine < FIRST_ALLOWED) abort();
+    if (!handle || !workspace || !may_run(configuration->engine, operations)) abort();
     memset(workspace, 0xFF, WORKSPACE_BYTES);
     bool refuses = configuration->engine == FIRST_ALLOWED && num_runs++ % REFUSES_EVERY == 0;
     if (refuses) return CUDNN_STATUS_EXECUTION_FAILED;
