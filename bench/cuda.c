@@ -202,7 +202,7 @@ static enum status measure_operations(struct bench *b, enum work work, struct er
     static struct counts counts;
     struct op_times least = {0};
     int processor =
-        b->options.precision == NN_TF32 ? COST_NUM_PROCESSORS - 1 : COST_NUM_PROCESSORS - 2;
+        b->nn->precision == NN_TF32 ? COST_NUM_PROCESSORS - 1 : COST_NUM_PROCESSORS - 2;
     counts = (struct counts){.bench = b};
     b->nn->observer = count_forward;
     b->nn->backward_observer = count_backward;

@@ -20,7 +20,8 @@ static const int64_t HUGE_PAGE_BYTES = 2 << 20;
 static const int64_t PLAN_BYTES = (int64_t)1 << 42;
 static const uint32_t GUARD_WORD = 0x7FC0DEAD; // a NaN that no computation makes
 
-const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16", "bf16", "tf32", NULL};
+const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16",      "bf16",
+                                          "tf32",    "tf32-compiled", NULL};
 
 static enum nn_precision without_alias(enum nn_precision precision) {
     return precision == NN_BF16_ALIAS ? NN_BF16 : precision;
@@ -37,7 +38,7 @@ bool nn_precision_named(const char *name, enum nn_precision *precision) {
 
 static enum status check_precision(const struct nn_options *options, struct error *err) {
     if (options->precision == NN_FLOAT32) return STATUS_OK;
-    if (options->precision == NN_TF32)
+    if (options->precision == NN_TF32 || options->precision == NN_TF32_COMPILED)
         return options->device != NN_CPU
                    ? STATUS_OK
                    : error_set(err, STATUS_UNSUPPORTED,
@@ -69,10 +70,10 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
     struct nn *nn = calloc(1, sizeof *nn);
     if (!nn) return error_memory(err, "a network's context", sizeof *nn);
     nn->device = options->device;
-    nn->precision = without_alias(options->precision);
+    nn->compile = options->precision == NN_TF32_COMPILED;
+    nn->precision = nn->compile ? NN_TF32 : without_alias(options->precision);
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;
-    nn->compile = options->compile;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
     arena_init(&nn->records, RECORD_BLOCK_BYTES, 0);
     arena_init(&nn->model, RECORD_BLOCK_BYTES, 0);

@@ -61,6 +61,9 @@ enum nn_precision {
     NN_BF16,       // half the bytes and twice the rate; inference only
     NN_BF16_ALIAS, // NN_BF16 by its second name; a context has the first
     NN_TF32,       // NN_CUDA only: kept in float32, multiplied with 10 bits behind the point
+    // The same with kernels that cuDNN compiles for the convolutions that it meets, in seconds for
+    // each: for many images of one size. A context has NN_TF32, and says compile.
+    NN_TF32_COMPILED,
 };
 extern const char *const NN_PRECISION_NAMES[]; // as people write them; NULL at the end
 // False if it is no such name.
@@ -102,7 +105,7 @@ struct nn {
     struct call *tape;       // the last recorded call
     struct error failure;    // code is STATUS_OK until something fails
     bool direct_convolution; // see struct nn_options
-    bool compile;            // likewise
+    bool compile;            // see NN_TF32_COMPILED
     bool guarded;            // words behind every buffer are checked; for tests
     struct onednn *onednn;   // NULL unless the device is the CPU
     struct cuda *cuda;       // NULL unless it is NN_CUDA
@@ -127,9 +130,6 @@ struct nn_options {
     int num_threads;         // 0: one for each processor that this process may use
     int64_t memory_bytes;    // step memory at most; 0: all of the machine's
     bool direct_convolution; // no Winograd: slower, with the rounding errors of plain sums
-    // cuDNN may compile kernels for the shapes that it meets, which takes seconds for each: worth it
-    // where images are many and of one size. NN_TF32 only.
-    bool compile;
     bool guarded;
     int device_number;       // which of several, of NN_CUDA
     const char *cuda_module; // path of NN_CUDA's module; NULL: where nn/cuda/module_path.h says

@@ -24,7 +24,7 @@ const struct option SERVICE_OPTIONS[] = {
      .default_text = "float32",
      .help =
          "what the network multiplies; bfloat16 is faster where the processor has it, tf32 with "
-         "--device cuda"},
+         "--device cuda; tf32-compiled first compiles kernels for each size of picture: a minute"},
     {.name = "device",
      FIELD(devices),
      .metavar = "DEVICE,...",

@@ -155,8 +155,11 @@ static void write_sheet(const struct cost_sheet *sheet, const struct cost_sheet 
 }
 
 static void write_legend(struct output *out) {
-    output_text(out, "\nMilliseconds at least: of each launch the longer, moving its bytes or "
-                     "computing. * for gates only.\n");
+    output_text(out,
+                "\nMilliseconds at least: of each launch the longer, moving its bytes or "
+                "computing. * for gates only.\nLaunches, bytes and operations are those in "
+                "float32; TF32 is --precision tf32-compiled, whose products\nsum up what gates "
+                "read, too.\n");
     for (int i = 0; i < COST_NUM_PROCESSORS; i++) {
         const struct cost_processor *p = &COST_PROCESSORS[i];
         output_printf(out, "%-13s  %5.2f TB/s, products %6.1f TFLOP/s, all else %5.1f TFLOP/s\n",

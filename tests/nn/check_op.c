@@ -34,7 +34,6 @@ struct nn *fresh_nn(void) {
         .num_threads = 2,
         .guarded = true,
         .precision = precision,
-        .compile = precision == NN_TF32,
         .memory_bytes = device == NN_CUDA ? (int64_t)1 << 30 : 0,
         .cuda_module = tested_cuda_module(CUDA_MODULE),
     };
@@ -48,7 +47,7 @@ struct nn *fresh_nn(void) {
 
 void use_precision(enum nn_precision wanted) {
     if (wanted == NN_BF16 && device != NN_CPU) skip_case("only the CPU computes in bf16");
-    if (wanted == NN_TF32 && device != NN_CUDA) skip_case("TF32 is CUDA's");
+    if (wanted == NN_TF32_COMPILED && device != NN_CUDA) skip_case("TF32 is CUDA's");
     if (wanted == NN_BF16 && !onednn_has_bf16())
         skip_case("this processor has no instructions for bf16");
     precision = wanted;

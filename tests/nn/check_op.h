@@ -18,8 +18,8 @@
 // behind all buffers; training mode has begun. The last one is destroyed.
 struct nn *fresh_nn(void);
 
-// What the following fresh contexts compute in, in inference mode unless it is float32; with TF32
-// kernels may be compiled. Ends the case as skipped where the device cannot do it.
+// What the following fresh contexts compute in, in inference mode unless it is float32. Ends the
+// case as skipped where the device cannot do it.
 void use_precision(enum nn_precision precision);
 
 // values[i] rounded to 8 significant bits, of two equally near numbers to the even one.

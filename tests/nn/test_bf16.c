@@ -109,7 +109,8 @@ static void names(void) {
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16], "bfloat16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16_ALIAS], "bf16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32], "tf32");
-    EXPECT(!NN_PRECISION_NAMES[NN_TF32 + 1]);
+    EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32_COMPILED], "tf32-compiled");
+    EXPECT(!NN_PRECISION_NAMES[NN_TF32_COMPILED + 1]);
     EXPECT(nn_precision_named("bf16", &found) && found == NN_BF16);
     EXPECT(nn_precision_named("float32", &found) && found == NN_FLOAT32);
     EXPECT(nn_precision_named("bfloat16", &found) && found == NN_BF16);

@@ -258,7 +258,7 @@ static void sums(void) {
 }
 
 static void sums_tf32(void) {
-    use_precision(NN_TF32);
+    use_precision(NN_TF32_COMPILED);
     check_all_sums(3e-3);
     use_precision(NN_FLOAT32);
 }

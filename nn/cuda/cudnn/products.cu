@@ -72,14 +72,10 @@ static bool run(struct nn *nn, const struct product *product, const struct produ
 
 // ---- The products ----
 
-static bool may_compile(const struct nn *nn) {
-    return nn->compile && nn->precision == NN_TF32;
-}
-
 // With the sums of squares in the same kernel; false if there is none.
 static bool forward_with_squares(struct nn *nn, struct product product,
                                  const struct dnn_epilogue *epilogue, struct product_data data) {
-    if (!epilogue->squares || !may_compile(nn)) return false;
+    if (!epilogue->squares || !nn->compile) return false;
     data.squares = epilogue->squares;
     product.epilogue |= EPILOGUE_SQUARES;
     product.alignment = alignment_of(&data);
@@ -101,7 +97,7 @@ static bool forward(struct nn *nn, const struct product *product,
 bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
                    const float *weights, const struct dnn_epilogue *epilogue, float *y) {
     struct product_data data = {(void *)x, (void *)weights, y, epilogue->bias, epilogue->residual};
-    bool has_bias = epilogue->bias || (epilogue->squares && may_compile(nn));
+    bool has_bias = epilogue->bias || (epilogue->squares && nn->compile);
     int32_t steps = product_epilogue(has_bias, epilogue->residual != NULL, epilogue->relu);
     float *zeros = steps && !epilogue->bias ? nn_scratch(nn, shape->out) : NULL;
     if (zeros) cuda_zero(nn, zeros, shape->out * (int64_t)sizeof *zeros);
