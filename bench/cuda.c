@@ -201,9 +201,8 @@ static void count_backward(void *context, const struct call *call) {
 static enum status measure_operations(struct bench *b, enum work work, struct error *err) {
     static struct counts counts;
     struct op_times least = {0};
-    int processor =
-        b->nn->precision == NN_TF32 ? COST_NUM_PROCESSORS - 1 : COST_NUM_PROCESSORS - 2;
-    counts = (struct counts){.bench = b};
+    int processor = b->nn->precision == NN_TF32 ? COST_NUM_PROCESSORS - 1 : COST_NUM_PROCESSORS - 2;
+    counts = (struct counts){.bench = b, .sheet.keeps_weights = work != WORK_TRAINING};
     b->nn->observer = count_forward;
     b->nn->backward_observer = count_backward;
     b->nn->observer_context = &counts;

@@ -65,7 +65,7 @@ static enum status count_phase(struct cost_sheet *sheet, struct detector_model *
                                struct error *err) {
     struct nn *nn = NULL;
     TRY(nn_create(&nn, &(struct nn_options){.device = NN_PLAN, .num_threads = 1}, err));
-    *sheet = (struct cost_sheet){0};
+    *sheet = (struct cost_sheet){.keeps_weights = phase == DETECTION};
     nn->observer = cost_forward;
     nn->backward_observer = cost_backward;
     nn->observer_context = sheet;

@@ -68,6 +68,72 @@ static void run_pack(struct nn *nn, const struct conv *conv, const float *norm, 
     operands_end(&o);
 }
 
+// ---- What is kept ----
+
+// In inference, from image to image.
+struct conv_cache {
+    uint64_t norm_version, weights_version; // of the parameters that they were made from; 0: none
+    float *norm;                            // its factors
+    float *weights;                         // packed, with the norm
+};
+
+static struct conv_cache *cache_of(struct nn *nn, struct conv *conv) {
+    if (conv->cache) return conv->cache;
+    struct arena *arena = &nn->model;
+    conv->cache = (struct conv_cache *)arena_alloc_zero(arena, 1, sizeof *conv->cache);
+    if (!conv->cache) nn_fail(nn, STATUS_MEMORY, "what a layer keeps: out of memory");
+    return conv->cache;
+}
+
+static const float *kept_norm(struct nn *nn, const struct conv *conv, struct conv_cache *cache) {
+    uint64_t version = conv->weight->owner->version;
+    int64_t count = 2 * conv->out_channels;
+    if (cache->norm_version == version) return cache->norm;
+    if (!cache->norm) cache->norm = cuda_keep(nn, count);
+    float *factors = cuda_norm_factors(nn, conv->norm, conv->out_channels);
+    cuda_copy(nn, cache->norm, factors, count * (int64_t)sizeof *factors);
+    nn_scratch_free(nn, factors);
+    if (!nn_failed(nn)) cache->norm_version = version;
+    return cache->norm;
+}
+
+static const float *kept_weights(struct nn *nn, const struct conv *conv, struct conv_cache *cache) {
+    uint64_t version = conv->weight->owner->version;
+    if (cache->weights_version == version) return cache->weights;
+    if (!cache->weights) cache->weights = cuda_keep(nn, conv->weight->count);
+    run_pack(nn, conv, conv->norm ? kept_norm(nn, conv, cache) : NULL, NULL, cache->weights);
+    if (!nn_failed(nn)) cache->weights_version = version;
+    return cache->weights;
+}
+
+// The norm's factors, NULL without a norm, and packed weights, if they are wanted: kept ones, or
+// scratch memory.
+struct prepared {
+    const float *norm, *weights;
+    float *scratch_norm, *scratch_weights;
+};
+
+static struct prepared prepare(struct nn *nn, struct conv *conv, bool wants_weights) {
+    struct prepared p = {};
+    if (nn->mode == NN_INFERENCE) {
+        struct conv_cache *cache = cache_of(nn, conv);
+        if (cache && conv->norm) p.norm = kept_norm(nn, conv, cache);
+        if (cache && wants_weights) p.weights = kept_weights(nn, conv, cache);
+        return p;
+    }
+    if (conv->norm) p.scratch_norm = cuda_norm_factors(nn, conv->norm, conv->out_channels);
+    if (wants_weights) p.scratch_weights = nn_scratch(nn, conv->weight->count);
+    p.norm = p.scratch_norm;
+    p.weights = p.scratch_weights;
+    if (wants_weights) run_pack(nn, conv, p.norm, NULL, p.scratch_weights);
+    return p;
+}
+
+static void prepared_end(struct nn *nn, const struct prepared *p) {
+    nn_scratch_free(nn, p->scratch_weights);
+    nn_scratch_free(nn, p->scratch_norm);
+}
+
 // ---- Forward ----
 
 static struct dnn_shape shape_of(const struct conv *conv, const struct tensor *x,
@@ -100,19 +166,16 @@ static void run_folded(struct nn *nn, const struct conv_call *call, const float 
 }
 
 // All images at once, x scaled if there are gates.
-static void run_whole(struct nn *nn, const struct conv_call *call, const float *norm,
+static void run_whole(struct nn *nn, const struct conv_call *call, const float *weights,
                       const struct dnn_epilogue *epilogue) {
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
     struct dnn_shape shape = shape_of(call->conv, x, y, x->n);
-    float *weights = nn_scratch(nn, call->conv->weight->count);
     float *scaled = call->gates ? nn_scratch(nn, tensor_count(x)) : NULL;
     if (nn_failed(nn)) return;
     if (scaled) cuda_rows_scale(nn, x->data, call->gates, x->n, x->h * x->w, x->c, scaled);
-    run_pack(nn, call->conv, norm, NULL, weights);
     dnn_forward(nn, &shape, scaled ? scaled : x->data, weights, epilogue, y->data);
     nn_scratch_free(nn, scaled);
-    nn_scratch_free(nn, weights);
 }
 
 // Where the sums of the squares of y go.
@@ -132,19 +195,20 @@ void cuda_conv_forward(struct nn *nn, struct call *base) {
         if (nn_failed(nn)) return;
         cuda_gate_compute(nn, conv->gate, x->embedding, x->n, call->gates);
     }
-    float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;
+    bool folds = call->gates && conv_folds_gate(conv, x);
+    struct prepared prepared = prepare(nn, conv, !folds);
     struct operands o = {.nn = nn};
     struct dnn_epilogue epilogue = {operand_values(&o, conv->bias),
                                     call->residual ? call->residual->data : NULL, call->relu,
                                     conv_sums_squares(conv) ? squares_of(nn, base->out) : NULL};
-    if (norm) epilogue.bias = norm + conv->out_channels;
+    if (prepared.norm) epilogue.bias = prepared.norm + conv->out_channels;
     if (nn_failed(nn)) return;
-    if (call->gates && conv_folds_gate(conv, x))
-        run_folded(nn, call, norm, &epilogue);
+    if (folds)
+        run_folded(nn, call, prepared.norm, &epilogue);
     else
-        run_whole(nn, call, norm, &epilogue);
+        run_whole(nn, call, prepared.weights, &epilogue);
     operands_end(&o);
-    nn_scratch_free(nn, norm);
+    prepared_end(nn, &prepared);
     if (nn->mode == NN_INFERENCE) {
         nn_scratch_free(nn, call->gates);
         call->gates = NULL;

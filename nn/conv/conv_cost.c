@@ -38,17 +38,18 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
     const struct conv *conv = call->conv;
     const struct tensor *x = base->inputs[0];
     bool folds = conv->gate && conv_folds_gate(conv, x);
+    bool kept = sheet->keeps_weights;
     int64_t packed = folds ? x->n : 1; // each with its images
     struct dnn_shape shape = shape_of(call, x->n / packed);
     if (tensor_count(base->out) == 0) return;
     if (conv->gate) cost_gates(sheet, conv->gate, x);
-    cost_norm_factors(sheet, conv->norm, conv->out_channels);
+    if (!kept) cost_norm_factors(sheet, conv->norm, conv->out_channels);
     if (conv->gate && !folds) scale(sheet, x);
     for (int64_t i = 0; i < packed; i++) {
-        if (i == 0)
-            pack(sheet, conv);
-        else
+        if (i > 0 || (kept && folds))
             pack_gated(sheet, conv);
+        else if (!kept)
+            pack(sheet, conv);
         cost_dnn_forward(sheet, &shape, call->residual != NULL);
     }
     if (!conv_sums_squares(conv)) return;

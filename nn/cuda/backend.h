@@ -20,6 +20,7 @@ struct cuda_services {
     float *(*own_memory)(struct nn *nn, int64_t num_floats);
     float *(*grad)(struct nn *nn, struct tensor *input, bool *add);
     void (*fail)(struct nn *nn, enum status code, const char *message);
+    float *(*keep)(struct nn *nn, int64_t num_floats);
 };
 
 struct cuda_device; // an open device and its stream
@@ -81,6 +82,10 @@ struct cuda {
     struct cuda_device *device;
     bool busy; // something was launched since the last wait
     struct staging staging;
+    struct cuda_kept {
+        char *memory; // the rest of the last block for what kernels keep
+        int64_t bytes;
+    } kept;
     struct cuda_block {
         void *memory;
         bool is_pinned;

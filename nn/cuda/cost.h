@@ -22,7 +22,7 @@ enum cost_scope { COST_ALL, COST_FLOAT32, COST_TF32 };
 // A graphics processor and the arithmetic of its products.
 struct cost_processor {
     const char *name;
-    enum cost_scope precision; // of its products
+    enum cost_scope precision;  // of its products
     double bytes_per_second;    // four fifths of the data sheet's, which is what copies reach
     double products_per_second; // floating-point operations of convolutions and layers
     double others_per_second;   // of all else
@@ -53,6 +53,7 @@ struct cost_sheet {
     // Products are kernels of our own, as under the emulator, and otherwise cuDNN's, which with
     // tensor cores may be compiled (struct nn_options) to do more than multiply.
     bool own_products;
+    bool keeps_weights; // inference, once weights are packed
     // Tensors whose sums a gate has taken; other gates that read them have them from there.
     const struct tensor *measured[COST_MAX_MEASURED];
     int num_measured;

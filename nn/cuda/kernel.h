@@ -106,5 +106,8 @@ static inline float *operand_gradient(struct operands *operands, const struct pa
 // Copies on the device, or between it and the host without waiting.
 void cuda_copy(struct nn *nn, void *to, const void *from, int64_t bytes);
 void cuda_zero(struct nn *nn, void *to, int64_t bytes);
+// Memory on the device that lives as long as nn: for what follows from parameters and is not made
+// anew in every step. NULL after a failure.
+float *cuda_keep(struct nn *nn, int64_t num_floats);
 // Waits until all that was launched has ended.
 void cuda_wait(struct nn *nn);

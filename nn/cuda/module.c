@@ -15,8 +15,10 @@ static void fail(struct nn *nn, enum status code, const char *message) {
     nn_fail(nn, code, "%s", message);
 }
 
+static float *keep(struct nn *nn, int64_t num_floats);
+
 static const struct cuda_services SERVICES = {nn_scratch, nn_scratch_free, nn_own_memory, nn_grad,
-                                              fail};
+                                              fail,       keep};
 
 // ---- Opening ----
 
@@ -116,6 +118,29 @@ enum status cuda_allocate(struct nn *nn, int64_t bytes, void **memory, struct er
     TRY(allocate(cuda, false, bytes > 0 ? bytes : 1, memory, err));
     TRY(cuda->backend->clear(cuda->device, *memory, bytes, err));
     return cuda->backend->synchronise(cuda->device, err);
+}
+
+// From blocks that are large, since each costs the driver a while.
+static float *keep(struct nn *nn, int64_t num_floats) {
+    static const int64_t BLOCK_BYTES = (int64_t)32 << 20;
+    struct cuda_kept *kept = &nn->cuda->kept;
+    int64_t bytes = num_floats * (int64_t)sizeof(float);
+    bytes = (bytes + HEAP_ALIGNMENT - 1) / HEAP_ALIGNMENT * HEAP_ALIGNMENT;
+    if (nn_failed(nn)) return NULL;
+    if (kept->bytes < bytes) {
+        struct error err;
+        void *memory = NULL;
+        int64_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        if (allocate(nn->cuda, false, size, &memory, &err) != STATUS_OK) {
+            nn_fail(nn, err.code, "%s", err.message);
+            return NULL;
+        }
+        *kept = (struct cuda_kept){memory, size};
+    }
+    void *start = kept->memory;
+    kept->memory += bytes;
+    kept->bytes -= bytes;
+    return start;
 }
 
 enum status cuda_allocate_pinned(struct nn *nn, int64_t bytes, void **memory, struct error *err) {

@@ -200,6 +200,10 @@ void cuda_zero(struct nn *nn, void *to, int64_t bytes) {
     check(nn, "clearing memory", cudaMemsetAsync(to, 0, (size_t)bytes, cuda_stream(nn)));
 }
 
+float *cuda_keep(struct nn *nn, int64_t num_floats) {
+    return nn->cuda->services->keep(nn, num_floats);
+}
+
 void cuda_wait(struct nn *nn) {
     check(nn, "a kernel failed", cudaStreamSynchronize(cuda_stream(nn)));
 }

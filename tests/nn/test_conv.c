@@ -219,6 +219,39 @@ static void computed(void) {
     }
 }
 
+static void expect_results(struct conv_problem *p) {
+    struct conv_use *use = &p->uses[0];
+    conv_problem_run(p);
+    conv_reference(p, use);
+    expect_close(use->y->data, use->y_values, tensor_count(use->y), 3e-5, p->c.name);
+}
+
+// In inference a device may keep what follows from the parameters, until they change.
+static void changed_parameters(void) {
+    const struct conv_case cases[] = {
+        {"kept", 2, 9, 8, 5, 6, 3, 1, 1, .norm = true, .relu = true},
+        {"kept, no norm", 2, 9, 8, 5, 6, 1, 1, 0, .bias = true},
+        {"kept, folded gate", 2, 9, 8, 6, 6, 3, 1, 1, .norm = true, .gated = true},
+        {"kept, scaled", 2, 3, 3, 6, 16, 3, 1, 1, .norm = true, .gated = true},
+        {0},
+    };
+    for (const struct conv_case *c = cases; c->name; c++) {
+        static struct conv_problem p;
+        conv_problem_create(&p, c);
+        p.nn->mode = NN_INFERENCE;
+        expect_results(&p);
+        expect_results(&p);
+        for (int64_t i = 0; i < p.conv.weight->count; i++)
+            p.weight[i] = (double)(p.conv.weight->data[i] *= -2);
+        for (int64_t o = 0; c->norm && o < c->out; o++) {
+            p.norm.bias->data[o] += 1;
+            p.shift[o] += 1;
+        }
+        parameters_changed(fresh_parameters());
+        expect_results(&p);
+    }
+}
+
 // For a gate that follows, the sums of y^2 over each image, where the device makes them.
 static void check_sums(const struct conv_case *c, double tolerance) {
     static struct conv_problem p;
@@ -309,6 +342,7 @@ int main(int argc, char **argv) {
                          {"shared", shared},
                          {"frozen", frozen},
                          {"computed", computed},
+                         {"changed_parameters", changed_parameters},
                          {"sums", sums},
                          {"sums_tf32", sums_tf32},
                          {"any", any},
