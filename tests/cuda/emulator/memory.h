@@ -5,14 +5,14 @@
 #include <cstddef>
 #include <mutex>
 
+#include <cuda_runtime.h>
+
 // Several threads of the program, with a device each, take turns: all of the emulator, and every
 // kernel with what is shared by its block, is one thread's at a time.
 struct emulator_turn {
     emulator_turn();
     std::lock_guard<std::recursive_mutex> lock;
 };
-
-#include <cuda_runtime.h>
 
 bool emulator_is_device_memory(const void *pointer); // or managed
 // Whether all bytes lie in one allocation.
