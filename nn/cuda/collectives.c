@@ -179,8 +179,8 @@ static void start_to_end(struct collectives *c) {
     if (pthread_create(&thread, NULL, end_comm, c) == 0) pthread_detach(thread);
 }
 
-// NCCL waits for the device here, which may be the one that hangs; and who has the mutex may be in a
-// call that does.
+// NCCL waits for the device here, which may be the one that hangs; and who has the mutex may be in
+// a call that does.
 bool collectives_abort(struct collectives *c, double seconds) {
     struct timespec end = seconds_from_now(seconds);
     if (pthread_mutex_clocklock(&c->mutex, CLOCK_MONOTONIC, &end) != 0) return false;
