@@ -59,6 +59,7 @@ static double largest_difference(const float *sums, int bucket, int size) {
 static void upload(const struct process *p, float *bucket, int number) {
     static float values[LONGEST];
     draw(values, communicator_rank(p->communicator), number);
+    if (LENGTHS[number] == 0) return;
     cuda_upload(p->nn, bucket, values, LENGTHS[number] * (int64_t)sizeof *bucket);
 }
 
