@@ -70,9 +70,10 @@ static bool admit(struct admission *admission, int64_t more_pictures, int64_t pi
     if (admission->pixel_bytes + pixel_bytes > settings->queue_bytes)
         return refuse_pixels(admission, pixel_bytes, fault);
     // With nobody before it, a request may try: what was learned may have been a bad moment.
-    if (admission->cost > 0 && !is_in_time(admission, cost, left))
+    if (admission->admitted >= admission->workers && !is_in_time(admission, cost, left))
         return refuse_wait(admission, left, fault);
     admission->pictures += more_pictures;
+    admission->admitted += 1 + more_pictures;
     admission->pixel_bytes += pixel_bytes;
     admission->cost += cost;
     return true;
@@ -103,10 +104,11 @@ bool admission_admit(struct admission *admission, int64_t more_pictures, int64_t
 void admission_leave(struct admission *admission, int64_t pictures, double cost) {
     pthread_mutex_lock(&admission->mutex);
     admission->pictures -= pictures;
+    if (cost > 0) admission->admitted -= pictures;
     admission->cost -= cost;
     // What rounding leaves of costs must not add up.
     if (admission->pictures == 0) admission->cost = 0;
-    CHECK(admission->pictures >= 0);
+    CHECK(admission->pictures >= 0 && admission->admitted >= 0);
     pthread_mutex_unlock(&admission->mutex);
 }
 

@@ -12,6 +12,7 @@ struct admission {
     pthread_mutex_t mutex;
     const struct service_settings *settings;
     int64_t pictures;     // on their way
+    int64_t admitted;     // of them: those that are known
     int64_t pixel_bytes;  // of theirs
     int64_t upload_bytes; // of bodies that are held
     double cost;          // of the pictures that are known, by model_kind's cost
