@@ -271,6 +271,8 @@ static void check_sums(const struct conv_case *c, double tolerance) {
 static void check_all_sums(double tolerance) {
     const struct conv_case cases[] = {
         {"sums, 1x1", 1, 11, 13, 20, 70, 1, 1, 0, .norm = true, .relu = true, .gate_follows = true},
+        {"sums, one pixel", 1, 1, 1, 5, 6, 1, 1, 0, .bias = true, .relu = true,
+         .gate_follows = true},
         {"sums, batch", 3, 9, 8, 5, 6, 3, 1, 1, .bias = true, .residual = OTHER_TENSOR,
          .relu = true, .gate_follows = true},
         {"sums, folded", 3, 9, 8, 6, 6, 3, 2, 1, .norm = true, .relu = true, .gated = true,
