@@ -6,6 +6,7 @@
 
 #include "nn/cuda/columns.h"
 #include "nn/cuda/dnn.h"
+#include "nn/cuda/kept.h"
 #include "nn/cuda/rows.h"
 #include "nn/gate/gate_cuda.h"
 
@@ -72,38 +73,23 @@ static void run_pack(struct nn *nn, const struct conv *conv, const float *norm, 
 
 // In inference, from image to image.
 struct conv_cache {
-    uint64_t norm_version, weights_version; // of the parameters that they were made from; 0: none
-    float *norm;                            // its factors
-    float *weights;                         // packed, with the norm
+    struct kept norm;    // its factors
+    struct kept weights; // packed, with the norm
 };
 
-static struct conv_cache *cache_of(struct nn *nn, struct conv *conv) {
-    if (conv->cache) return conv->cache;
-    struct arena *arena = &nn->model;
-    conv->cache = (struct conv_cache *)arena_alloc_zero(arena, 1, sizeof *conv->cache);
-    if (!conv->cache) nn_fail(nn, STATUS_MEMORY, "what a layer keeps: out of memory");
-    return conv->cache;
-}
-
 static const float *kept_norm(struct nn *nn, const struct conv *conv, struct conv_cache *cache) {
-    uint64_t version = conv->weight->owner->version;
     int64_t count = 2 * conv->out_channels;
-    if (cache->norm_version == version) return cache->norm;
-    if (!cache->norm) cache->norm = cuda_keep(nn, count);
-    float *factors = cuda_norm_factors(nn, conv->norm, conv->out_channels);
-    cuda_copy(nn, cache->norm, factors, count * (int64_t)sizeof *factors);
-    nn_scratch_free(nn, factors);
-    if (!nn_failed(nn)) cache->norm_version = version;
-    return cache->norm;
+    return cuda_kept(nn, &cache->norm, conv->weight, count, 0, [&](float *values) {
+        float *factors = cuda_norm_factors(nn, conv->norm, conv->out_channels);
+        cuda_copy(nn, values, factors, count * (int64_t)sizeof *factors);
+        nn_scratch_free(nn, factors);
+    });
 }
 
-static const float *kept_weights(struct nn *nn, const struct conv *conv, struct conv_cache *cache) {
-    uint64_t version = conv->weight->owner->version;
-    if (cache->weights_version == version) return cache->weights;
-    if (!cache->weights) cache->weights = cuda_keep(nn, conv->weight->count);
-    run_pack(nn, conv, conv->norm ? kept_norm(nn, conv, cache) : NULL, NULL, cache->weights);
-    if (!nn_failed(nn)) cache->weights_version = version;
-    return cache->weights;
+static const float *kept_weights(struct nn *nn, const struct conv *conv, struct conv_cache *cache,
+                                 const float *norm) {
+    return cuda_kept(nn, &cache->weights, conv->weight, conv->weight->count, 0,
+                     [&](float *values) { run_pack(nn, conv, norm, NULL, values); });
 }
 
 // The norm's factors, NULL without a norm, and packed weights, if they are wanted: kept ones, or
@@ -116,9 +102,9 @@ struct prepared {
 static struct prepared prepare(struct nn *nn, struct conv *conv, bool wants_weights) {
     struct prepared p = {};
     if (nn->mode == NN_INFERENCE) {
-        struct conv_cache *cache = cache_of(nn, conv);
+        struct conv_cache *cache = cuda_cache(nn, &conv->cache);
         if (cache && conv->norm) p.norm = kept_norm(nn, conv, cache);
-        if (cache && wants_weights) p.weights = kept_weights(nn, conv, cache);
+        if (cache && wants_weights) p.weights = kept_weights(nn, conv, cache, p.norm);
         return p;
     }
     if (conv->norm) p.scratch_norm = cuda_norm_factors(nn, conv->norm, conv->out_channels);

@@ -10,7 +10,8 @@
 
 static void forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
                     const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    if (cublas_forward(nn, shape, x, weights, epilogue, y)) return;
+    bool squares = epilogue->squares != NULL; // which cuBLAS does not sum up
+    if (!squares && cublas_forward(nn, shape, x, weights, epilogue, y)) return;
     if (!cudnn_forward(nn, shape, x, weights, epilogue, y))
         implicit_gemm_forward(nn, shape, x, weights, epilogue, y);
 }

@@ -17,8 +17,8 @@ static void fail(struct nn *nn, enum status code, const char *message) {
 
 static float *keep(struct nn *nn, int64_t num_floats);
 
-static const struct cuda_services SERVICES = {nn_scratch, nn_scratch_free, nn_own_memory, nn_grad,
-                                              fail,       keep};
+static const struct cuda_services SERVICES = {
+    nn_scratch, nn_scratch_free, nn_own_memory, nn_grad, fail, keep};
 
 // ---- Opening ----
 
@@ -59,7 +59,8 @@ enum status cuda_open(struct nn *nn, const char *path, int number, struct error 
 void cuda_close(struct nn *nn) {
     struct cuda *cuda = nn->cuda;
     if (!cuda) return;
-    // What belongs to a device is given back by a thread that is there. A lost one is left as it is.
+    // What belongs to a device is given back by a thread that is there. A lost one is left as it
+    // is.
     if (cuda->device) (void)!cuda->backend->enter(cuda->device, NULL);
     while (cuda->blocks) {
         struct cuda_block *block = cuda->blocks;

@@ -2,6 +2,7 @@
 // (i, j, o), and a rearrangement.
 
 #include "nn/cuda/dnn.h"
+#include "nn/cuda/kept.h"
 #include "nn/cuda/rows.h"
 
 extern "C" {
@@ -66,14 +67,32 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     if (i < s.n * s.h * s.w * 4 * s.out) product[i] = dy[target_of(s, i)];
 }
 
-static float *packed_weights(struct nn *nn, const struct deconv *deconv, const struct sizes &s) {
-    float *packed = nn_scratch(nn, deconv->weight->count);
+static void run_pack(struct nn *nn, const struct deconv *deconv, const struct sizes &s,
+                     float *packed) {
     struct operands o = {.nn = nn};
     const float *weights = operand_values(&o, deconv->weight);
     LAUNCH(nn, pack, blocks_for(deconv->weight->count, BLOCK_THREADS), BLOCK_THREADS, 0, weights, s,
            packed);
     operands_end(&o);
+}
+
+// In scratch memory.
+static float *packed_weights(struct nn *nn, const struct deconv *deconv, const struct sizes &s) {
+    float *packed = nn_scratch(nn, deconv->weight->count);
+    run_pack(nn, deconv, s, packed);
     return packed;
+}
+
+// In inference they are kept.
+struct deconv_cache {
+    struct kept packed;
+};
+
+static const float *kept_weights(struct nn *nn, struct deconv *deconv, const struct sizes &s) {
+    struct deconv_cache *cache = cuda_cache(nn, &deconv->cache);
+    if (!cache) return NULL;
+    return cuda_kept(nn, &cache->packed, deconv->weight, deconv->weight->count, 0,
+                     [&](float *values) { run_pack(nn, deconv, s, values); });
 }
 
 void cuda_deconv_forward(struct nn *nn, struct call *base) {
@@ -82,7 +101,9 @@ void cuda_deconv_forward(struct nn *nn, struct call *base) {
     const struct tensor *y = base->out;
     if (tensor_count(y) == 0) return;
     struct sizes s = sizes_of(call->deconv, x);
-    float *weights = packed_weights(nn, call->deconv, s);
+    bool keeps = nn->mode == NN_INFERENCE;
+    float *own = keeps ? NULL : packed_weights(nn, call->deconv, s);
+    const float *weights = keeps ? kept_weights(nn, call->deconv, s) : own;
     float *product = nn_scratch(nn, tensor_count(y));
     struct dnn_shape shape = shape_of(s);
     const struct dnn_epilogue nothing = {NULL, NULL, false};
@@ -93,7 +114,7 @@ void cuda_deconv_forward(struct nn *nn, struct call *base) {
            (const float *)product, s, bias, call->relu, y->data);
     operands_end(&o);
     nn_scratch_free(nn, product);
-    nn_scratch_free(nn, weights);
+    nn_scratch_free(nn, own);
 }
 
 void cuda_deconv_backward(struct nn *nn, struct call *base) {

@@ -27,7 +27,7 @@ void cost_deconv_forward(struct cost_sheet *sheet, const struct call *base) {
     double y = (double)tensor_count(base->out);
     struct dnn_shape shape = shape_of(deconv, input);
     if (y == 0) return;
-    cost_dnn_pack(sheet, PACKING, deconv->weight);
+    if (!sheet->keeps_weights) cost_dnn_pack(sheet, PACKING, deconv->weight);
     cost_dnn_forward(sheet, &shape, false);
     cost_pass(sheet, "result spread", 2 * y, y);
 }

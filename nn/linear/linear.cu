@@ -2,6 +2,7 @@
 // weights are permuted on their way.
 
 #include "nn/cuda/dnn.h"
+#include "nn/cuda/kept.h"
 #include "nn/cuda/rows.h"
 
 extern "C" {
@@ -25,29 +26,48 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     grad[(out * c + i % c) * area + i / c % area] += permuted[i];
 }
 
-// In scratch memory.
-static float *permuted_weights(struct nn *nn, const struct linear *linear, int64_t area) {
-    float *permuted = nn_scratch(nn, linear->weight->count);
+static void run_permute(struct nn *nn, const struct linear *linear, int64_t area, float *permuted) {
     struct operands o = {.nn = nn};
     const float *weights = operand_values(&o, linear->weight);
     LAUNCH(nn, permute, blocks_for(linear->weight->count, BLOCK_THREADS), BLOCK_THREADS, 0, weights,
            linear->weight->count, area, linear->in / area, permuted);
     operands_end(&o);
+}
+
+// In scratch memory.
+static float *permuted_weights(struct nn *nn, const struct linear *linear, int64_t area) {
+    float *permuted = nn_scratch(nn, linear->weight->count);
+    run_permute(nn, linear, area, permuted);
     return permuted;
+}
+
+// In inference they are kept.
+struct linear_cache {
+    struct kept permuted; // its form is the area
+};
+
+static const float *kept_weights(struct nn *nn, struct linear *linear, int64_t area) {
+    struct linear_cache *cache = cuda_cache(nn, &linear->cache);
+    if (!cache) return NULL;
+    return cuda_kept(nn, &cache->permuted, linear->weight, linear->weight->count, area,
+                     [&](float *values) { run_permute(nn, linear, area, values); });
 }
 
 void cuda_linear_forward(struct nn *nn, struct call *base) {
     const struct linear_call *call = (const struct linear_call *)base;
-    const struct linear *linear = call->linear;
+    struct linear *linear = call->linear;
     const struct tensor *x = base->inputs[0];
+    int64_t area = x->h * x->w;
+    bool keeps = nn->mode == NN_INFERENCE;
     if (x->n == 0) return;
-    float *weights = permuted_weights(nn, linear, x->h * x->w);
+    float *own = keeps ? NULL : permuted_weights(nn, linear, area);
+    const float *weights = keeps ? kept_weights(nn, linear, area) : own;
     struct operands o = {.nn = nn};
     const struct dnn_epilogue epilogue = {operand_values(&o, linear->bias), NULL, call->relu};
     struct dnn_shape shape = dnn_product(x->n, linear->in, linear->out);
     dnn_forward(nn, &shape, x->data, weights, &epilogue, base->out->data);
     operands_end(&o);
-    nn_scratch_free(nn, weights);
+    nn_scratch_free(nn, own);
 }
 
 void cuda_linear_backward(struct nn *nn, struct call *base) {

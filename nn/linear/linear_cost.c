@@ -10,7 +10,7 @@ void cost_linear_forward(struct cost_sheet *sheet, const struct call *base) {
     double y = (double)tensor_count(base->out);
     struct dnn_shape shape = dnn_product(input->n, linear->in, linear->out);
     if (y == 0) return;
-    cost_dnn_pack(sheet, PACKING, linear->weight);
+    if (!sheet->keeps_weights) cost_dnn_pack(sheet, PACKING, linear->weight);
     cost_dnn_forward(sheet, &shape, false);
 }
 

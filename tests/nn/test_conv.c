@@ -277,6 +277,7 @@ static void check_all_sums(double tolerance) {
          .relu = true, .gate_follows = true},
         {"sums, folded", 3, 9, 8, 6, 6, 3, 2, 1, .norm = true, .relu = true, .gated = true,
          .gate_follows = true},
+        {"sums, one pixel", 2, 1, 1, 5, 3, 1, 1, 0, .gate_follows = true},
         {"sums, bare", 2, 5, 5, 4, 3, 3, 1, 1, .gate_follows = true},
         {"sums, groups", 1, 9, 9, 12, 16, 3, 1, 1, .groups = 2, .relu = true, .gate_follows = true},
         {0},

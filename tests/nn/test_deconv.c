@@ -209,9 +209,10 @@ static void images_are_independent(void) {
     }
 }
 
-static void changed_parameters(void) {
+static void change_parameters_in(enum nn_mode mode) {
     struct problem p = new_problem(1, 2, 3, 4, 5, false);
     fill_problem(&p, false);
+    p.nn->mode = mode;
     deconv_forward(p.nn, &p.deconv, p.x, false);
     for (int64_t i = 0; i < p.deconv.weight->count; i++)
         p.weight[i] = (double)(p.deconv.weight->data[i] *= -2);
@@ -222,6 +223,11 @@ static void changed_parameters(void) {
     reference(&p, expected);
     struct tensor *y = deconv_forward(p.nn, &p.deconv, p.x, false);
     expect_close(y->data, expected, p.y_count, 1e-5, "after a change");
+}
+
+static void changed_parameters(void) {
+    change_parameters_in(NN_TRAINING);
+    change_parameters_in(NN_INFERENCE);
 }
 
 static void count_operations(void *context, const struct call *call) {

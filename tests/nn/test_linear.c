@@ -233,9 +233,10 @@ static void long_sums_are_independent(void) {
 }
 
 // The packed weights follow the parameters, and each shape of input has its own.
-static void changed_parameters(void) {
+static void change_parameters_in(enum nn_mode mode) {
     struct problem p = new_problem(2, 2, 2, 3, 5, false);
     fill_problem(&p, false);
+    p.nn->mode = mode;
     linear_forward(p.nn, &p.linear, p.x, false);
     for (int64_t i = 0; i < p.linear.weight->count; i++)
         p.weight[i] = (double)(p.linear.weight->data[i] *= -2);
@@ -256,6 +257,11 @@ static void changed_parameters(void) {
         expected[i] = reference(&flat, i / 5, i % 5);
     y = linear_forward(p.nn, &p.linear, flat.x, false);
     expect_close(y->data, expected, 10, 1e-5, "other shape");
+}
+
+static void changed_parameters(void) {
+    change_parameters_in(NN_TRAINING);
+    change_parameters_in(NN_INFERENCE);
 }
 
 static void count_operations(void *context, const struct call *call) {
