@@ -4,7 +4,8 @@
 // from another one (bench/train_scene.h). The score threshold is nearly 0, so that there are as
 // many detections as there may be.
 //
-//     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] [--precision float32|tf32]
+//     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] [--precision
+//     float32|tf32|tf32-compiled]
 //          [--steps N]
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,7 +281,7 @@ int main(int argc, char **argv) {
     struct error err;
     if (!parse(&bench, argc, argv)) {
         fprintf(stderr, "usage: cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] "
-                        "[--precision float32|tf32] [--steps N]\n");
+                        "[--precision float32|tf32|tf32-compiled] [--steps N]\n");
         return 64;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -113,6 +113,8 @@ static void time_engines(struct plans *plans, const struct product *product, str
     struct error err = {0};
     *e = (struct engines){0};
     while (e->count < MAX_ENGINES && plans_find(plans, product, &plan, &err) == STATUS_OK) {
+        if (product->epilogue & EPILOGUE_ADD)
+            fill(buffers[result_of(product)]); // for each the same
         double seconds = time_plan(plans, plan, &err);
         if (seconds < 0) {
             printf("engine %lld: %s\n", (long long)plan_engine(plan), err.message);
