@@ -4,6 +4,7 @@
 
 #include "nn/cuda/gpu.h"
 #include "tests/cuda/emulator/stream.h"
+#include "tests/cuda/emulator/stream_calls.h"
 
 namespace {
 
@@ -314,4 +315,36 @@ bool asked_until_done(void) {
     while (cudaEventQuery(s.event) == cudaErrorNotReady)
         cudaGetLastError();
     return noted && n.data[1] == 3;
+}
+
+namespace {
+
+bool turn_sign(void *data) {
+    int *number = static_cast<int *>(data);
+    *number = -*number;
+    return true;
+}
+
+// Memory is touched while a library, which a stream is given to, has yet to do its work.
+bool touch(bool what_it_uses) {
+    numbers used(COUNT);
+    numbers other(COUNT);
+    streams s;
+    defer();
+    const emulated_stream_calls *calls = *reinterpret_cast<emulated_stream_calls **>(s.user);
+    calls->enqueue(s.user, turn_sign, used.data + 1, used.data);
+    other.data[1] = 5;
+    if (what_it_uses) used.data[1] = 5;
+    cudaStreamSynchronize(s.user);
+    return other.data[1] == 5 && used.data[1] == -1;
+}
+
+} // namespace
+
+bool touch_beside_library(void) {
+    return touch(false);
+}
+
+bool touch_what_library_uses(void) {
+    return touch(true);
 }

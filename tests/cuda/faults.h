@@ -32,6 +32,8 @@ bool used_and_changed_with_events(void);
 bool used_without_event(void);
 bool changed_without_event(void);
 bool asked_until_done(void);
+bool touch_beside_library(void); // of what a library uses, and of other memory
+bool touch_what_library_uses(void);
 
 #ifdef __cplusplus
 }

@@ -107,6 +107,13 @@ static void events(void) {
     EXPECT_INT(count_right(asked_until_done), 3);
 }
 
+static void memory_of_libraries(void) {
+    EXPECT(touch_beside_library());
+    unsetenv("CUDA_EMULATOR_LAUNCH");
+    EXPECT_CONTAINS(report_of(touch_what_library_uses),
+                    "host code touches managed memory without waiting for the device");
+}
+
 // Where streams do not wait for each other, an order is found in which that shows.
 static void missing_events(void) {
     EXPECT(count_right(used_without_event) < 3);
@@ -130,6 +137,7 @@ int main(int argc, char **argv) {
                                           {"streams", streams},
                                           {"events", events},
                                           {"missing_events", missing_events},
+                                          {"memory_of_libraries", memory_of_libraries},
                                           {"configurations", configurations},
                                           {0}});
 }

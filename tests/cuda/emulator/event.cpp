@@ -23,8 +23,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->stream = stream;
-    emulator_enqueue(stream,
-                     [reached = event->reached, number = ++event->recorded] { *reached = number; });
+    emulator_enqueue_tries(stream, [reached = event->reached, number = ++event->recorded] {
+        *reached = number;
+        return true;
+    });
     return cudaSuccess;
 }
 

@@ -22,6 +22,7 @@ struct allocation {
     size_t page_bytes; // without the guards, one on either side
     bool managed;
     bool pinned; // the program's own, which the device reaches
+    bool closed; // managed, and not to be touched now
 };
 
 // By the last byte, so that lower_bound finds who holds an address. Lives until the program ends.
@@ -38,7 +39,7 @@ std::recursive_mutex &mutex() {
 thread_local int device_of_thread;
 thread_local cudaError_t last_error;
 int open_depth;
-bool device_is_busy;
+bool all_is_closed; // of managed memory
 
 void protect(const allocation &a, bool open) {
     mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
@@ -59,8 +60,9 @@ cudaError_t allocate(void **pointer, size_t bytes, bool managed, bool pinned) {
     char *begin = first + (page_bytes - bytes) / ALIGNMENT * ALIGNMENT;
     if (bytes <= POISONED_BYTES) memset(first, 0xFF, page_bytes); // NaN: nobody may rely on zeros
     mprotect(first + page_bytes, page, PROT_NONE);
-    const allocation made = {begin, bytes, first, page_bytes, managed, pinned};
-    if (!open_depth && !pinned && (!managed || device_is_busy)) protect(made, false);
+    const allocation made = {
+        begin, bytes, first, page_bytes, managed, pinned, managed && !open_depth && all_is_closed};
+    if (made.closed || (!open_depth && !pinned && !managed)) protect(made, false);
     allocations()[begin + bytes - 1] = made;
     *pointer = begin;
     return cudaSuccess;
@@ -115,11 +117,18 @@ void emulator_open_device_memory(bool open) {
         if (!item.second.managed && !item.second.pinned) protect(item.second, open);
 }
 
-void emulator_close_managed_memory(bool close) {
-    if (device_is_busy == close) return;
-    device_is_busy = close;
-    for (const auto &item : allocations())
-        if (item.second.managed) protect(item.second, !close);
+void emulator_close_managed_memory(const emulator_use &use) {
+    if (use.all && all_is_closed) return;
+    all_is_closed = use.all;
+    for (auto &item : allocations()) {
+        allocation &a = item.second;
+        bool close = use.all;
+        for (const void *address : use.some)
+            close = close || find(address) == &a;
+        if (!a.managed || a.closed == close) continue;
+        a.closed = close;
+        protect(a, !close);
+    }
 }
 
 const char *cudaGetErrorString(cudaError_t error) {

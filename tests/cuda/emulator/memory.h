@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <mutex>
+#include <vector>
 
 #include <cuda_runtime.h>
 
@@ -31,8 +32,13 @@ bool emulator_find_managed_memory(const void *pointer, const char **begin, size_
 // Plain device memory can be touched while a kernel runs, or while the runtime copies, only.
 void emulator_open_device_memory(bool open);
 
-// Managed memory can be touched unless work is waiting to be done (stream.h).
-void emulator_close_managed_memory(bool close);
+// What work that waits to be done may use of managed memory, which the program must not touch then:
+// all of it, or the allocations that some addresses lie in (stream.h).
+struct emulator_use {
+    bool all;
+    std::vector<const void *> some;
+};
+void emulator_close_managed_memory(const emulator_use &use);
 
 // What cudaGetLastError tells this thread next.
 void emulator_set_last_error(cudaError_t error);

@@ -10,9 +10,15 @@
 #include "order.h"
 #include "stream_calls.h"
 
+struct work {
+    std::function<bool()> attempt; // true: it is done
+    bool uses_all;                 // of managed memory
+    const void *uses;              // or the allocation that this lies in; nullptr: none
+};
+
 struct emulated_stream {
     const emulated_stream_calls *calls; // first: others know no more of a stream
-    std::deque<std::function<bool()>> work;
+    std::deque<struct work> work;
     bool is_used; // since the last wait
     int device;
 };
@@ -42,15 +48,22 @@ bool is_deferred() {
     exit(2);
 }
 
-bool is_busy() {
-    for (const emulated_stream *stream : streams())
-        if (!stream->work.empty()) return true;
-    return false;
+// What is used by all that waits to be done.
+emulator_use find_use() {
+    emulator_use use = {};
+    if (!is_deferred()) return use;
+    for (const emulated_stream *stream : streams()) {
+        for (const work &work : stream->work) {
+            use.all = use.all || work.uses_all;
+            if (work.uses) use.some.push_back(work.uses);
+        }
+    }
+    return use;
 }
 
 // False if there is nothing, or it has to wait.
 bool do_next(emulated_stream &stream) {
-    if (stream.work.empty() || !stream.work.front()()) return false;
+    if (stream.work.empty() || !stream.work.front().attempt()) return false;
     stream.work.pop_front();
     return true;
 }
@@ -72,13 +85,13 @@ void rest() {
     usleep(50);
 }
 
-template <class Work> void with_open_memory(Work work) {
+template <class Action> void with_open_memory(Action action) {
     if (is_working) return;
     is_working = true;
-    emulator_close_managed_memory(false);
-    work();
+    emulator_close_managed_memory({});
+    action();
     is_working = false;
-    emulator_close_managed_memory(is_deferred() && is_busy());
+    emulator_close_managed_memory(find_use());
 }
 
 void finish(emulated_stream &stream) {
@@ -89,10 +102,25 @@ void finish(emulated_stream &stream) {
     });
 }
 
+void enqueue(cudaStream_t stream, work work) {
+    const emulator_turn turn;
+    emulated_stream &to = stream_of(stream);
+    if (stream && to.device != emulator_device()) {
+        fprintf(stderr, "emulator: work for a stream of device %d from a thread of device %d\n",
+                to.device, emulator_device());
+        abort();
+    }
+    to.is_used = true;
+    if (!is_deferred() && to.work.empty() && work.attempt()) return;
+    bool uses_all = work.uses_all;
+    to.work.push_back(std::move(work));
+    emulator_close_managed_memory(uses_all && is_deferred() ? emulator_use{true, {}} : find_use());
+}
+
 // ---- For other libraries ----
 
-void enqueue_call(void *stream, bool (*work)(void *argument), void *argument) {
-    emulator_enqueue_tries(static_cast<cudaStream_t>(stream), [=] { return work(argument); });
+void enqueue_call(void *stream, bool (*work)(void *argument), void *argument, const void *memory) {
+    enqueue(static_cast<cudaStream_t>(stream), {[=] { return work(argument); }, false, memory});
 }
 
 int device_of(const void *stream) {
@@ -104,24 +132,15 @@ const emulated_stream_calls CALLS = {enqueue_call, emulator_is_within_device_mem
 } // namespace
 
 void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work) {
-    const emulator_turn turn;
-    emulated_stream &to = stream_of(stream);
-    if (stream && to.device != emulator_device()) {
-        fprintf(stderr, "emulator: work for a stream of device %d from a thread of device %d\n",
-                to.device, emulator_device());
-        abort();
-    }
-    to.is_used = true;
-    if (!is_deferred() && to.work.empty() && work()) return;
-    to.work.push_back(std::move(work));
-    emulator_close_managed_memory(is_deferred());
+    enqueue(stream, {std::move(work), false, nullptr});
 }
 
 void emulator_enqueue(cudaStream_t stream, std::function<void()> work) {
-    emulator_enqueue_tries(stream, [work = std::move(work)] {
+    const auto attempt = [work = std::move(work)] {
         work();
         return true;
-    });
+    };
+    enqueue(stream, {attempt, true, nullptr});
 }
 
 void emulator_finish(cudaStream_t stream) {

@@ -12,7 +12,7 @@
 #include <cuda_runtime.h>
 
 void emulator_enqueue(cudaStream_t stream, std::function<void()> work);
-// The stream calls work again and again until it returns true.
+// The stream calls work, which uses no memory of the device, again and again until it returns true.
 void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work);
 void emulator_finish(cudaStream_t stream);
 void emulator_finish_all();

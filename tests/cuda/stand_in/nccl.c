@@ -1,7 +1,7 @@
 // Stands in for libnccl.so.2 on the emulated device: sums over processes through memory that they
 // share. It ends the process with a message where a rule of NCCL is broken: what is called while
 // something is in progress, or by two threads at a time, or after the end; sums that differ between
-// processes, or lie outside of the device's memory; streams of another device.
+// processes, or lie outside of the device's memory or are not in place.
 //
 // Everything that may go on in the background does: connecting, and a sum, which reaches its stream
 // only after it was asked for a few times. NCCL_STAND_IN names faults: of rank 1, at its
@@ -221,6 +221,7 @@ enum nccl_result ncclAllReduce(const void *from, void *to, size_t count, int typ
     if (count == 0 || !calls->is_device_memory(from, count * sizeof(float)) ||
         !calls->is_device_memory(to, count * sizeof(float)))
         die("a sum of what is not in one piece of the device's memory");
+    if (from != to) die("only sums in place are here");
     struct sum *sum = calloc(1, sizeof *sum);
     if (!sum) return leave(comm, NCCL_SYSTEM_ERROR);
     *sum = (struct sum){comm, stream, from, to, (int64_t)count, 0, ++comm->num_sums, false};
@@ -236,7 +237,7 @@ static void give_to_stream(struct nccl_comm *comm) {
     const struct emulated_stream_calls *calls = *(void **)sum->stream;
     comm->stage = READY;
     comm->next = NULL;
-    calls->enqueue(sum->stream, try_sum, sum);
+    calls->enqueue(sum->stream, try_sum, sum, sum->to);
 }
 
 // ---- Asking, and the end ----
