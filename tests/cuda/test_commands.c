@@ -240,7 +240,7 @@ static void serve(void) {
 // A line of bash that starts a service on two emulated devices, as $P and $A, and has functions
 // that ask it: for one picture, for all at once, into a file of results.
 #define TWO_DEVICES                                                                                \
-    "export CUDA_EMULATOR_DEVICES=2 CUDA_EMULATOR_LAUNCH=now CUDA_EMULATOR_LOST=$SCRATCH/lost\n"   \
+    "export CUDA_EMULATOR_DEVICES=2 CUDA_EMULATOR_LOST=$SCRATCH/lost\n"                            \
     "mkdir -p $SCRATCH/lost\n"                                                                     \
     "(exec '" GCTMASK "' serve --weights $SCRATCH/m.safetensors --listen 127.0.0.1:0 --device "    \
     "cuda:0,cuda:1 --batch-max 1 --access-log $SCRATCH/access 2>$SCRATCH/log) & P=$!\n"            \

@@ -23,6 +23,7 @@ struct allocation {
     bool managed;
     bool pinned; // the program's own, which the device reaches
     bool closed; // managed, and not to be touched now
+    int device;
 };
 
 // By the last byte, so that lower_bound finds who holds an address. Lives until the program ends.
@@ -39,7 +40,7 @@ std::recursive_mutex &mutex() {
 thread_local int device_of_thread;
 thread_local cudaError_t last_error;
 int open_depth;
-bool all_is_closed; // of managed memory
+emulator_use closed_for;
 
 void protect(const allocation &a, bool open) {
     mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
@@ -60,8 +61,9 @@ cudaError_t allocate(void **pointer, size_t bytes, bool managed, bool pinned) {
     char *begin = first + (page_bytes - bytes) / ALIGNMENT * ALIGNMENT;
     if (bytes <= POISONED_BYTES) memset(first, 0xFF, page_bytes); // NaN: nobody may rely on zeros
     mprotect(first + page_bytes, page, PROT_NONE);
-    const allocation made = {
-        begin, bytes, first, page_bytes, managed, pinned, managed && !open_depth && all_is_closed};
+    bool closed = managed && !open_depth && emulator_is_closed(device_of_thread);
+    const allocation made = {begin,   bytes,  first,  page_bytes,
+                             managed, pinned, closed, device_of_thread};
     if (made.closed || (!open_depth && !pinned && !managed)) protect(made, false);
     allocations()[begin + bytes - 1] = made;
     *pointer = begin;
@@ -117,13 +119,17 @@ void emulator_open_device_memory(bool open) {
         if (!item.second.managed && !item.second.pinned) protect(item.second, open);
 }
 
+bool emulator_is_closed(int device) {
+    return closed_for.devices.count(device) != 0;
+}
+
 void emulator_close_managed_memory(const emulator_use &use) {
-    if (use.all && all_is_closed) return;
-    all_is_closed = use.all;
+    if (use.devices == closed_for.devices && use.addresses == closed_for.addresses) return;
+    closed_for = use;
     for (auto &item : allocations()) {
         allocation &a = item.second;
-        bool close = use.all;
-        for (const void *address : use.some)
+        bool close = use.devices.count(a.device) != 0;
+        for (const void *address : use.addresses)
             close = close || find(address) == &a;
         if (!a.managed || a.closed == close) continue;
         a.closed = close;

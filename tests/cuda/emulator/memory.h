@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include <cuda_runtime.h>
@@ -33,11 +34,13 @@ bool emulator_find_managed_memory(const void *pointer, const char **begin, size_
 void emulator_open_device_memory(bool open);
 
 // What work that waits to be done may use of managed memory, which the program must not touch then:
-// all of it, or the allocations that some addresses lie in (stream.h).
+// all that was allocated on some devices, and the allocations that some addresses lie in
+// (stream.h).
 struct emulator_use {
-    bool all;
-    std::vector<const void *> some;
+    std::set<int> devices;
+    std::vector<const void *> addresses;
 };
+bool emulator_is_closed(int device); // all of its managed memory
 void emulator_close_managed_memory(const emulator_use &use);
 
 // What cudaGetLastError tells this thread next.

@@ -12,7 +12,7 @@
 
 struct work {
     std::function<bool()> attempt; // true: it is done
-    bool uses_all;                 // of managed memory
+    bool uses_all;                 // of its device's managed memory
     const void *uses;              // or the allocation that this lies in; nullptr: none
 };
 
@@ -54,8 +54,8 @@ emulator_use find_use() {
     if (!is_deferred()) return use;
     for (const emulated_stream *stream : streams()) {
         for (const work &work : stream->work) {
-            use.all = use.all || work.uses_all;
-            if (work.uses) use.some.push_back(work.uses);
+            if (work.uses_all) use.devices.insert(stream->device);
+            if (work.uses) use.addresses.push_back(work.uses);
         }
     }
     return use;
@@ -114,7 +114,7 @@ void enqueue(cudaStream_t stream, work work) {
     if (!is_deferred() && to.work.empty() && work.attempt()) return;
     bool uses_all = work.uses_all;
     to.work.push_back(std::move(work));
-    emulator_close_managed_memory(uses_all && is_deferred() ? emulator_use{true, {}} : find_use());
+    if (!uses_all || !emulator_is_closed(to.device)) emulator_close_managed_memory(find_use());
 }
 
 // ---- For other libraries ----
