@@ -4,9 +4,8 @@
 // from another one (bench/train_scene.h). The score threshold is nearly 0, so that there are as
 // many detections as there may be.
 //
-//     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] [--precision
-//     float32|tf32|tf32-compiled]
-//          [--steps N]
+//     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]]
+//          [--precision float32|tf32|tf32-compiled] [--steps N]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -74,8 +74,8 @@ static double flops_of(const struct product *product) {
 
 // Seconds of one run, after one that is not counted; less than 0 if it does not run.
 static double time_plan(struct plans *plans, const struct plan *plan, struct error *err) {
-    const struct product_data data = {buffers[X], buffers[WEIGHTS], buffers[Y], buffers[BIAS],
-                                      buffers[RESIDUAL]};
+    const struct product_data data = {buffers[X],    buffers[WEIGHTS],  buffers[Y],
+                                      buffers[BIAS], buffers[RESIDUAL], NULL};
     if (!plan_run(plans, plan, &data, buffers[WORKSPACE], err)) return -1;
     check(cudaEventRecord(begin, stream));
     for (int i = 0; i < NUM_RUNS; i++)
