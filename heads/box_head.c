@@ -49,6 +49,8 @@ void box_head_build(struct box_head *head, const struct box_head_options *option
                  initial_normal(0.01), parameters);
     build_linear(&head->deltas, "roi_heads.box_predictor.bbox_pred", in, 4 * options->classes,
                  initial_normal(0.001), parameters);
+    head->scores.float32_result = true;
+    head->deltas.float32_result = true;
 }
 
 struct box_scores box_head_forward(struct nn *nn, struct box_head *head, struct tensor *pooled) {

@@ -37,6 +37,7 @@ void mask_head_build(struct mask_head *head, const struct mask_head_options *opt
         .kernel = 1,
         .stride = 1,
         .images_at_once = ROI_HEAD_AT_ONCE,
+        .float32_result = true,
         .initial = options->small_logits ? initial_normal(0.001)
                                          : initial_normal_fan_out(options->classes),
     };

@@ -30,6 +30,8 @@ void rpn_build(struct rpn *rpn, const struct rpn_options *options, struct parame
     }
     build_conv(&rpn->logits, "rpn.head.cls_logits", c, anchors, 1, parameters);
     build_conv(&rpn->deltas, "rpn.head.bbox_pred", c, 4 * anchors, 1, parameters);
+    rpn->logits.conv.float32_result = true;
+    rpn->deltas.conv.float32_result = true;
 }
 
 void rpn_forward(struct nn *nn, struct rpn *rpn, struct tensor *const levels[RPN_LEVELS],

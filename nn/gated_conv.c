@@ -29,6 +29,7 @@ static void build_conv(struct conv *conv, const struct gated_conv_options *o,
         .stride = o->stride,
         .padding = o->kernel / 2,
         .images_at_once = o->images_at_once ? o->images_at_once : 1,
+        .float32_result = o->float32_result,
     };
     int64_t shape[] = {o->out_channels, o->in_channels / groups, o->kernel, o->kernel};
     conv->weight = parameter_add(parameters, PARAMETER_WEIGHT, 4, shape, o->initial, "%s.weight",

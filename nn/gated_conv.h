@@ -41,6 +41,7 @@ struct gated_conv_options {
     int64_t groups; // 0 is 1
     int64_t kernel, stride;
     int64_t images_at_once; // 0 is 1; see struct conv
+    bool float32_result;    // likewise
     struct norm_options norm;
     const struct gate_options *gate; // NULL: none
     bool gate_follows;               // a layer's gate with l2 embeddings reads the result

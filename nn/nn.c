@@ -20,10 +20,11 @@ static const int64_t HUGE_PAGE_BYTES = 2 << 20;
 static const int64_t PLAN_BYTES = (int64_t)1 << 42;
 static const uint32_t GUARD_WORD = 0x7FC0DEAD; // a NaN that no computation makes
 
-const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16",      "bf16",
-                                          "tf32",    "tf32-compiled", NULL};
+const char *const NN_PRECISION_NAMES[] = {"float32",       "bfloat16", "bf16", "tf32",
+                                          "tf32-compiled", "float16",  "fp16", NULL};
 
 static enum nn_precision without_alias(enum nn_precision precision) {
+    if (precision == NN_FP16_ALIAS) return NN_FP16;
     return precision == NN_BF16_ALIAS ? NN_BF16 : precision;
 }
 
@@ -37,16 +38,22 @@ bool nn_precision_named(const char *name, enum nn_precision *precision) {
 }
 
 static enum status check_precision(const struct nn_options *options, struct error *err) {
-    if (options->precision == NN_FLOAT32) return STATUS_OK;
-    if (options->precision == NN_TF32 || options->precision == NN_TF32_COMPILED)
-        return options->device != NN_CPU
-                   ? STATUS_OK
-                   : error_set(err, STATUS_UNSUPPORTED,
-                               "precision tf32: only the device cuda computes in it; use float32");
+    enum nn_precision precision = without_alias(options->precision);
+    if (precision == NN_FLOAT32 || options->device != NN_CPU) return STATUS_OK;
+    if (precision != NN_BF16)
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "precision %s: only the device cuda computes in it; use float32",
+                         precision == NN_FP16 ? "float16" : "tf32");
     if (onednn_has_bf16()) return STATUS_OK;
     return error_set(err, STATUS_UNSUPPORTED,
                      "precision bfloat16: this processor has no instructions for it, expected "
                      "avx512_bf16 or amx_bf16; use float32");
+}
+
+static enum number_type activations_of(const struct nn *nn) {
+    if (nn->device == NN_CPU) return NUMBER_FLOAT32;
+    if (nn->precision == NN_BF16) return NUMBER_BF16;
+    return nn->precision == NN_FP16 ? NUMBER_FP16 : NUMBER_FLOAT32;
 }
 
 static enum status map_memory(struct nn *nn, int64_t bytes, struct error *err) {
@@ -72,6 +79,7 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
     nn->device = options->device;
     nn->compile = options->precision == NN_TF32_COMPILED;
     nn->precision = nn->compile ? NN_TF32 : without_alias(options->precision);
+    nn->activations = activations_of(nn);
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
@@ -124,7 +132,7 @@ void nn_begin(struct nn *nn, enum nn_mode mode) {
     if (nn->cuda) staging_reset(&nn->cuda->staging);
     arena_release(&nn->records, nn->start);
     heap_reset(&nn->heap);
-    if (mode == NN_TRAINING && nn->precision == NN_BF16)
+    if (mode == NN_TRAINING && nn->precision == NN_BF16 && nn->device == NN_CPU)
         nn_fail(nn, STATUS_UNSUPPORTED, "precision bfloat16: training computes in float32 only");
 }
 
@@ -150,10 +158,11 @@ void nn_fail(struct nn *nn, enum status code, const char *format, ...) {
 
 // ---- Memory ----
 
-static float *allocate(struct nn *nn, int64_t num_floats) {
+static float *allocate(struct nn *nn, int64_t bytes) {
+    const int64_t float_bytes = (int64_t)sizeof(float);
     if (nn_failed(nn)) return NULL;
-    int64_t bytes = num_floats * (int64_t)sizeof(float);
-    int64_t guard = nn->guarded ? GUARD_FLOATS * (int64_t)sizeof(float) : 0;
+    bytes = (bytes + float_bytes - 1) / float_bytes * float_bytes;
+    int64_t guard = nn->guarded ? GUARD_FLOATS * float_bytes : 0;
     int64_t offset = heap_alloc(&nn->heap, bytes + guard);
     if (offset < 0) {
         nn_fail(nn, STATUS_MEMORY, "step memory: no room for %lld bytes beside %lld in use",
@@ -197,33 +206,40 @@ static void give_back(struct nn *nn, void *data) {
 }
 
 float *nn_scratch(struct nn *nn, int64_t num_floats) {
-    return allocate(nn, num_floats);
+    return allocate(nn, num_floats * (int64_t)sizeof(float));
 }
 
 void nn_scratch_free(struct nn *nn, void *scratch) {
     give_back(nn, scratch);
 }
 
-struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t c) {
+struct tensor *nn_tensor_of(struct nn *nn, enum number_type type, int64_t n, int64_t h, int64_t w,
+                            int64_t c) {
+    const struct tensor shape = {.type = type, .n = n, .h = h, .w = w, .c = c};
     CHECK(n >= 0 && h >= 0 && w >= 0 && c >= 0);
     struct tensor *t = arena_alloc_zero(&nn->records, 1, sizeof *t);
     if (!t) {
         nn_fail(nn, STATUS_MEMORY, "records of operations: out of memory");
         struct tensor *nothing = &nn->nothing[nn->num_nothing++ % NUM_NOTHING];
-        *nothing = (struct tensor){.n = n, .h = h, .w = w, .c = c};
+        *nothing = shape;
         return nothing;
     }
-    *t = (struct tensor){.n = n, .h = h, .w = w, .c = c};
-    t->data = allocate(nn, tensor_count(t));
+    *t = shape;
+    t->data = allocate(nn, tensor_bytes(t));
     return t;
+}
+
+struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t c) {
+    return nn_tensor_of(nn, NUMBER_FLOAT32, n, h, w, c);
 }
 
 float *nn_own_memory(struct nn *nn, int64_t num_floats) {
     if (nn->device == NN_CUDA) return staging_alloc(nn, num_floats * (int64_t)sizeof(float));
-    return allocate(nn, num_floats);
+    return allocate(nn, num_floats * (int64_t)sizeof(float));
 }
 
 float *nn_place(struct nn *nn, struct tensor *t) {
+    CHECK(t->type == NUMBER_FLOAT32);
     return nn->device == NN_CUDA ? nn_own_memory(nn, tensor_count(t)) : t->data;
 }
 
@@ -298,12 +314,12 @@ void nn_mark(struct nn *nn, const struct parameter *first) {
 float *nn_grad(struct nn *nn, struct tensor *input, bool *add) {
     *add = input->grad != NULL;
     if (!input->wants_grad) return NULL;
-    if (!input->grad) input->grad = allocate(nn, tensor_count(input));
+    if (!input->grad) input->grad = allocate(nn, tensor_bytes(input));
     return input->grad;
 }
 
 void nn_move_grad(struct tensor *from, struct tensor *input) {
-    CHECK(!input->grad && tensor_same_shape(from, input));
+    CHECK(!input->grad && tensor_same_shape(from, input) && from->type == input->type);
     input->grad = from->grad;
     from->grad = NULL;
 }

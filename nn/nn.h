@@ -55,15 +55,19 @@ enum nn_device {
 };
 
 // What the operands of products are: weights and activations of convolutions, transposed ones and
-// linear layers. Sums, and everything else, are float32 (nn/bf16.h).
+// linear layers. Sums, and everything else, are float32. On the CPU operands are rounded as they
+// are multiplied (nn/bf16.h); on NN_CUDA activations lie in memory in 16 bits (nn/tensor.h) and
+// parameters, whose packed copies are rounded, do not.
 enum nn_precision {
     NN_FLOAT32,
-    NN_BF16,       // half the bytes and twice the rate; inference only
+    NN_BF16,       // half the bytes and twice the rate; on the CPU inference only
     NN_BF16_ALIAS, // NN_BF16 by its second name; a context has the first
     NN_TF32,       // NN_CUDA only: kept in float32, multiplied with 10 bits behind the point
     // The same with kernels that cuDNN compiles for the convolutions that it meets, in seconds for
     // each: for many images of one size. A context has NN_TF32, and says compile.
     NN_TF32_COMPILED,
+    NN_FP16,       // NN_CUDA only; gradients want a loss scale (train/loss_scale.h)
+    NN_FP16_ALIAS, // NN_FP16 by its second name
 };
 extern const char *const NN_PRECISION_NAMES[]; // as people write them; NULL at the end
 // False if it is no such name.
@@ -95,6 +99,7 @@ typedef void call_observer(void *context, const struct call *call);
 struct nn {
     enum nn_device device;
     enum nn_precision precision;
+    enum number_type activations; // the type of results of convolutions and linear layers
     enum nn_mode mode;
     int num_threads;
     char *memory; // the region that heap describes; on the plan device, addresses only
@@ -139,13 +144,14 @@ struct nn_options {
 MUST_CHECK enum status nn_options_set_device(struct nn_options *options, const char *text,
                                              struct error *err);
 
-// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED, as is NN_TF32 on any.
+// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED, as are NN_TF32 and
+// NN_FP16 on any.
 MUST_CHECK enum status nn_create(struct nn **nn, const struct nn_options *options,
                                  struct error *err);
 void nn_destroy(struct nn *nn); // NULL is fine
 
 // Waits for the last step and starts one: all tensors of the last are gone, the tape is empty.
-// Training with NN_BF16 fails.
+// Training with NN_BF16 fails on the CPU.
 void nn_begin(struct nn *nn, enum nn_mode mode);
 
 // Until everything so far is computed. A device may compute while the program goes on: call this
@@ -159,15 +165,22 @@ bool nn_failed(const struct nn *nn);
 // Remembers the first failure.
 void nn_fail(struct nn *nn, enum status code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-// A tensor whose data is not set; never NULL. After a failure it may have no data (NULL).
+// A tensor of float32 whose data is not set; never NULL. After a failure it may have no data
+// (NULL).
 struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t c);
+
+// The same of another type: for the results of operations, which have nn->activations or their
+// input's.
+struct tensor *nn_tensor_of(struct nn *nn, enum number_type type, int64_t n, int64_t h, int64_t w,
+                            int64_t c);
 
 // The forward pass will not use t again. In inference its memory is free for others; a tensor that
 // the backward pass needs stays.
 void nn_release(struct nn *nn, struct tensor *t);
 
-// Where the program writes the values of t: to the memory that this returns, NULL after a failure,
-// while the device may compute other things; nn_put hands them over to t. (On the CPU it is t's.)
+// Where the program writes the values of t, of float32: to the memory that this returns, NULL after
+// a failure, while the device may compute other things; nn_put hands them over to t. (On the CPU it
+// is t's.)
 float *nn_place(struct nn *nn, struct tensor *t);
 void nn_put(struct nn *nn, struct tensor *t, const float *values);
 
@@ -201,7 +214,7 @@ void call_add_input(struct call *call, struct tensor *input); // NULL is fine
 void nn_run(struct nn *nn, struct call *call);
 
 // Where to put the gradient of input; *add says whether to add to what is there or to overwrite
-// it. NULL if none is wanted, or after a failure.
+// it. NULL if none is wanted, or after a failure. Its type is the input's.
 float *nn_grad(struct nn *nn, struct tensor *input, bool *add);
 
 // Hands the gradient of from, which is of the same shape, to input, that has none yet.

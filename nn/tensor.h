@@ -1,4 +1,5 @@
-// The tensors of the network: float32, channels last.
+// The tensors of the network, channels last. What is computed is float32; what lies in memory may
+// take 16 bits.
 //
 // Four extents always: [n, h, w, c], the channels of one position side by side in memory (NHWC). A
 // matrix of rows is [n, 1, 1, c], a single number [1, 1, 1, 1]. Model files and PyTorch keep [n, c,
@@ -9,9 +10,19 @@
 #include <stdint.h>
 
 struct call;
+// How the numbers of a tensor and of its gradient are stored. 16 bits are for activations on
+// NN_CUDA, whose kernels load them to float32 and round what they store: most passes take the time
+// that their bytes take. Nobody else can read them; all that is not an activation is float32.
+enum number_type {
+    NUMBER_FLOAT32,
+    NUMBER_BF16, // the upper half of a float32: its range, with 8 significant bits
+    NUMBER_FP16, // IEEE 754's binary16: 11 significant bits, up to 65504
+    NUM_NUMBER_TYPES,
+};
 
 struct tensor {
     int64_t n, h, w, c;
+    enum number_type type;
     float *data;     // NHWC; on the plan device, an address that cannot be used
     float *grad;     // dLoss/ddata, once the backward pass has reached this tensor; NULL before
     bool wants_grad; // something trainable lies behind it
@@ -28,6 +39,14 @@ struct tensor {
 
 static inline int64_t tensor_count(const struct tensor *t) {
     return t->n * t->h * t->w * t->c;
+}
+
+static inline int64_t number_bytes(enum number_type type) {
+    return type == NUMBER_FLOAT32 ? 4 : 2;
+}
+
+static inline int64_t tensor_bytes(const struct tensor *t) {
+    return tensor_count(t) * number_bytes(t->type);
 }
 
 // Positions: all but the channels.

@@ -18,8 +18,9 @@ struct tensor *conv_forward(struct nn *nn, struct conv *conv, struct tensor *x,
     CHECK(!(conv->bias && conv->norm)); // the bias' gradient knows no norm
     CHECK(!conv->gate || conv->gate->channels == x->c);
     struct conv_call *call = nn_call(nn, OP_conv, sizeof *call);
-    struct tensor *y = nn_tensor(nn, x->n, conv_out_size(conv, x->h), conv_out_size(conv, x->w),
-                                 conv->out_channels);
+    enum number_type type = conv->float32_result ? NUMBER_FLOAT32 : nn->activations;
+    struct tensor *y = nn_tensor_of(nn, type, x->n, conv_out_size(conv, x->h),
+                                    conv_out_size(conv, x->w), conv->out_channels);
     CHECK(!residual || tensor_same_shape(residual, y));
     call->conv = conv;
     call->residual = residual;

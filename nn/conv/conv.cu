@@ -45,11 +45,13 @@ static __device__ float factor_of(const struct layout &l, int64_t i, const float
     return factor;
 }
 
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
     pack(const float *weights, struct layout l, const float *norm, const float *gates,
-         float *packed) {
+         Number *packed) {
     int64_t i = global_index();
-    if (i < l.count) packed[i] = weights[source_of(l, i)] * factor_of(l, i, norm, gates);
+    if (i < l.count)
+        packed[i] = rounded<Number>(weights[source_of(l, i)] * factor_of(l, i, norm, gates));
 }
 
 static __global__ void __launch_bounds__(BLOCK_THREADS)
@@ -60,12 +62,15 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 static void run_pack(struct nn *nn, const struct conv *conv, const float *norm, const float *gates,
-                     float *packed) {
+                     struct numbers packed) {
     struct operands o = {.nn = nn};
     struct layout layout = layout_of(conv);
     const float *weights = operand_values(&o, conv->weight);
-    LAUNCH(nn, pack, blocks_for(layout.count, BLOCK_THREADS), BLOCK_THREADS, 0, weights, layout,
-           norm, gates, packed);
+    with_type(packed.type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (pack<Number>), blocks_for(layout.count, BLOCK_THREADS), BLOCK_THREADS, 0,
+               weights, layout, norm, gates, packed.as<Number>());
+    });
     operands_end(&o);
 }
 
@@ -86,17 +91,20 @@ static const float *kept_norm(struct nn *nn, const struct conv *conv, struct con
     });
 }
 
-static const float *kept_weights(struct nn *nn, const struct conv *conv, struct conv_cache *cache,
-                                 const float *norm) {
-    return cuda_kept(nn, &cache->weights, conv->weight, conv->weight->count, 0,
-                     [&](float *values) { run_pack(nn, conv, norm, NULL, values); });
+static struct numbers kept_weights(struct nn *nn, const struct conv *conv, struct conv_cache *cache,
+                                   const float *norm) {
+    return cuda_kept_numbers(
+        nn, &cache->weights, conv->weight, nn->activations, conv->weight->count, 0,
+        [&](struct numbers values) { run_pack(nn, conv, norm, NULL, values); });
 }
 
 // The norm's factors, NULL without a norm, and packed weights, if they are wanted: kept ones, or
 // scratch memory.
 struct prepared {
-    const float *norm, *weights;
-    float *scratch_norm, *scratch_weights;
+    const float *norm;
+    struct numbers weights;
+    float *scratch_norm;
+    void *scratch_weights;
 };
 
 static struct prepared prepare(struct nn *nn, struct conv *conv, bool wants_weights) {
@@ -108,10 +116,11 @@ static struct prepared prepare(struct nn *nn, struct conv *conv, bool wants_weig
         return p;
     }
     if (conv->norm) p.scratch_norm = cuda_norm_factors(nn, conv->norm, conv->out_channels);
-    if (wants_weights) p.scratch_weights = nn_scratch(nn, conv->weight->count);
     p.norm = p.scratch_norm;
-    p.weights = p.scratch_weights;
-    if (wants_weights) run_pack(nn, conv, p.norm, NULL, p.scratch_weights);
+    if (!wants_weights) return p;
+    p.weights = scratch_numbers(nn, nn->activations, conv->weight->count);
+    p.scratch_weights = p.weights.data;
+    run_pack(nn, conv, p.norm, NULL, p.weights);
     return p;
 }
 
@@ -129,39 +138,65 @@ static struct dnn_shape shape_of(const struct conv *conv, const struct tensor *x
                      y->c,   conv->groups, conv->kernel, conv->stride, conv->padding, at_once};
 }
 
-static const float *image_at(const float *data, const struct tensor *t, int64_t image) {
-    return data ? data + image * t->h * t->w * t->c : NULL;
+static struct numbers image_at(struct numbers data, const struct tensor *t, int64_t image) {
+    return data.at(image * t->h * t->w * t->c);
 }
 
+// What a product reads and writes: x and y, or copies where they are of another type than it.
+struct maps {
+    struct numbers x, y;
+};
+
 // Image by image, each with weights of its own.
-static void run_folded(struct nn *nn, const struct conv_call *call, const float *norm,
-                       const struct dnn_epilogue *epilogue) {
+static void run_folded(struct nn *nn, const struct conv_call *call, const struct maps *maps,
+                       const float *norm, const struct dnn_epilogue *epilogue) {
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
     struct dnn_shape shape = shape_of(call->conv, x, y, 1);
-    float *weights = nn_scratch(nn, call->conv->weight->count);
+    struct numbers weights = scratch_numbers(nn, nn->activations, call->conv->weight->count);
     for (int64_t i = 0; i < x->n && !nn_failed(nn); i++) {
         struct dnn_epilogue own = *epilogue;
         own.residual = image_at(epilogue->residual, y, i);
         if (own.squares) own.squares = epilogue->squares + i * y->c;
         run_pack(nn, call->conv, norm, call->gates + i * x->c, weights);
-        dnn_forward(nn, &shape, image_at(x->data, x, i), weights, &own,
-                    y->data + i * y->h * y->w * y->c);
+        dnn_forward(nn, &shape, image_at(maps->x, x, i), weights, &own, image_at(maps->y, y, i));
     }
-    nn_scratch_free(nn, weights);
+    nn_scratch_free(nn, weights.data);
 }
 
 // All images at once, x scaled if there are gates.
-static void run_whole(struct nn *nn, const struct conv_call *call, const float *weights,
-                      const struct dnn_epilogue *epilogue) {
+static void run_whole(struct nn *nn, const struct conv_call *call, const struct maps *maps,
+                      struct numbers weights, const struct dnn_epilogue *epilogue) {
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
     struct dnn_shape shape = shape_of(call->conv, x, y, x->n);
-    float *scaled = call->gates ? nn_scratch(nn, tensor_count(x)) : NULL;
+    struct numbers scaled;
+    if (call->gates) scaled = scratch_numbers(nn, nn->activations, tensor_count(x));
     if (nn_failed(nn)) return;
-    if (scaled) cuda_rows_scale(nn, x->data, call->gates, x->n, x->h * x->w, x->c, scaled);
-    dnn_forward(nn, &shape, scaled ? scaled : x->data, weights, epilogue, y->data);
-    nn_scratch_free(nn, scaled);
+    if (scaled.data) cuda_rows_scale(nn, maps->x, call->gates, x->n, x->h * x->w, x->c, scaled);
+    dnn_forward(nn, &shape, scaled.data ? scaled : maps->x, weights, epilogue, maps->y);
+    nn_scratch_free(nn, scaled.data);
+}
+
+static void run(struct nn *nn, const struct conv_call *call, const struct prepared *prepared,
+                bool folds, const struct dnn_epilogue *epilogue) {
+    const struct tensor *x = call->call.inputs[0];
+    const struct tensor *y = call->call.out;
+    bool widens = y->type != nn->activations;
+    void *copy = NULL;
+    struct maps maps;
+    maps.x = cuda_rows_as(nn, nn->activations, data_of(x), tensor_count(x), &copy);
+    maps.y = widens ? scratch_numbers(nn, nn->activations, tensor_count(y)) : data_of(y);
+    if (nn_failed(nn)) return;
+    if (folds)
+        run_folded(nn, call, &maps, prepared->norm, epilogue);
+    else
+        run_whole(nn, call, &maps, prepared->weights, epilogue);
+    if (widens) {
+        cuda_rows_convert(nn, maps.y, tensor_count(y), data_of(y));
+        nn_scratch_free(nn, maps.y.data);
+    }
+    nn_scratch_free(nn, copy);
 }
 
 // Where the sums of the squares of y go.
@@ -184,15 +219,12 @@ void cuda_conv_forward(struct nn *nn, struct call *base) {
     bool folds = call->gates && conv_folds_gate(conv, x);
     struct prepared prepared = prepare(nn, conv, !folds);
     struct operands o = {.nn = nn};
-    struct dnn_epilogue epilogue = {operand_values(&o, conv->bias),
-                                    call->residual ? call->residual->data : NULL, call->relu,
+    struct dnn_epilogue epilogue = {operand_values(&o, conv->bias), data_of(call->residual),
+                                    call->relu,
                                     conv_sums_squares(conv) ? squares_of(nn, base->out) : NULL};
     if (prepared.norm) epilogue.bias = prepared.norm + conv->out_channels;
     if (nn_failed(nn)) return;
-    if (folds)
-        run_folded(nn, call, prepared.norm, &epilogue);
-    else
-        run_whole(nn, call, prepared.weights, &epilogue);
+    run(nn, call, &prepared, folds, &epilogue);
     operands_end(&o);
     prepared_end(nn, &prepared);
     if (nn->mode == NN_INFERENCE) {
@@ -209,11 +241,12 @@ struct backward {
     const struct conv *conv;
     struct tensor *x;
     const struct tensor *y;
-    const float *norm;   // the factors of the frozen norm, or NULL
-    float *weights;      // packed, with the norm but without gates
-    float *weights_grad; // of the parameter; NULL if it is frozen
-    bool folds;          // the gates were folded into the weights
-    float *opened;       // [n, in]: dLoss/dg
+    struct numbers values, dy; // of x and dLoss/dy, of the product's type
+    struct numbers weights;    // packed, with the norm but without gates
+    const float *norm;         // the factors of the frozen norm, or NULL
+    float *weights_grad;       // of the parameter; NULL if it is frozen
+    bool folds;                // the gates were folded into the weights
+    float *opened;             // [n, in]: dLoss/dg
 };
 
 static void accumulate(const struct backward *b, const float *packed, const float *gates) {
@@ -232,8 +265,8 @@ static void folded_weights_backward(const struct backward *b) {
     struct dnn_shape shape = shape_of(conv, b->x, b->y, 1);
     float *packed = nn_scratch(nn, layout.count);
     for (int64_t i = 0; i < b->x->n && !nn_failed(nn); i++) {
-        dnn_backward_weights(nn, &shape, image_at(b->x->data, b->x, i),
-                             image_at(b->y->grad, b->y, i), packed);
+        dnn_backward_weights(nn, &shape, image_at(b->values, b->x, i), image_at(b->dy, b->y, i),
+                             packed);
         cuda_columns_reduce(nn, COLUMNS_DOT, packed, b->weights, conv->groups,
                             layout.out_of_group * layout.taps, layout.channels,
                             b->opened + i * b->x->c);
@@ -252,12 +285,14 @@ static void weights_backward(const struct backward *b) {
     if (!b->weights_grad) return;
     struct dnn_shape shape = shape_of(b->conv, x, b->y, x->n);
     float *packed = nn_scratch(nn, b->conv->weight->count);
-    float *scaled = b->call->gates ? nn_scratch(nn, tensor_count(x)) : NULL;
+    struct numbers scaled;
+    if (b->call->gates) scaled = scratch_numbers(nn, nn->activations, tensor_count(x));
     if (nn_failed(nn)) return;
-    if (scaled) cuda_rows_scale(nn, x->data, b->call->gates, x->n, x->h * x->w, x->c, scaled);
-    dnn_backward_weights(nn, &shape, scaled ? scaled : x->data, b->y->grad, packed);
+    if (scaled.data)
+        cuda_rows_scale(nn, b->values, b->call->gates, x->n, x->h * x->w, x->c, scaled);
+    dnn_backward_weights(nn, &shape, scaled.data ? scaled : b->values, b->dy, packed);
     accumulate(b, packed, NULL);
-    nn_scratch_free(nn, scaled);
+    nn_scratch_free(nn, scaled.data);
     nn_scratch_free(nn, packed);
 }
 
@@ -266,14 +301,14 @@ static void deferred_data_backward(const struct backward *b) {
     struct nn *nn = b->nn;
     struct tensor *x = b->x;
     bool add = false;
-    float *grad = nn_grad(nn, x, &add);
+    struct numbers grad = wanted_grad(nn, x, &add);
     float *pull = nn_scratch(nn, x->n * x->c);
     struct dnn_shape shape = shape_of(b->conv, x, b->y, 1);
     if (nn_failed(nn)) return;
     for (int64_t i = 0; i < x->n; i++) {
         run_pack(nn, b->conv, b->norm, b->call->gates + i * x->c, b->weights);
-        dnn_backward_data(nn, &shape, image_at(b->y->grad, b->y, i), b->weights, add,
-                          grad + i * x->h * x->w * x->c);
+        dnn_backward_data(nn, &shape, image_at(b->dy, b->y, i), b->weights, add,
+                          image_at(grad, x, i));
     }
     cuda_gate_gradient(nn, b->conv->gate, x->embedding, b->opened, x->n, pull);
     cuda_gate_defer(nn, x, pull);
@@ -286,28 +321,29 @@ static void gated_data_backward(const struct backward *b) {
     struct tensor *x = b->x;
     int64_t rows = x->h * x->w;
     bool add = false;
-    float *grad = nn_grad(nn, x, &add);
+    struct numbers grad = wanted_grad(nn, x, &add);
     float *pull = nn_scratch(nn, x->n * x->c);
-    float *separate = add || !grad ? nn_scratch(nn, tensor_count(x)) : NULL;
-    float *scaled = separate ? separate : grad;
+    struct numbers separate;
+    if (add || !grad.data) separate = scratch_numbers(nn, nn->activations, tensor_count(x));
+    struct numbers scaled = separate.data ? separate : grad;
     if (nn_failed(nn)) return;
     struct dnn_shape shape = shape_of(b->conv, x, b->y, x->n);
-    if (grad || !b->folds) dnn_backward_data(nn, &shape, b->y->grad, b->weights, false, scaled);
+    if (grad.data || !b->folds) dnn_backward_data(nn, &shape, b->dy, b->weights, false, scaled);
     if (!b->folds)
-        cuda_columns_reduce(nn, COLUMNS_DOT, scaled, x->data, x->n, rows, x->c, b->opened);
+        cuda_columns_reduce(nn, COLUMNS_DOT, scaled, b->values, x->n, rows, x->c, b->opened);
     cuda_gate_gradient(nn, gate, x->embedding, b->opened, x->n, pull);
-    const struct gate_flow flow = {gate,         x->data, scaled, b->call->gates,
-                                   x->embedding, pull,    x->n,   rows};
-    if (grad) cuda_gate_pull(nn, &flow, add, grad);
-    nn_scratch_free(nn, separate);
+    const struct gate_flow flow = {gate,         data_of(x), scaled, b->call->gates,
+                                   x->embedding, pull,       x->n,   rows};
+    if (grad.data) cuda_gate_pull(nn, &flow, add, grad);
+    nn_scratch_free(nn, separate.data);
     nn_scratch_free(nn, pull);
 }
 
 static void data_backward(const struct backward *b) {
     bool add = false;
-    float *grad = nn_grad(b->nn, b->x, &add);
+    struct numbers grad = wanted_grad(b->nn, b->x, &add);
     struct dnn_shape shape = shape_of(b->conv, b->x, b->y, b->x->n);
-    if (grad) dnn_backward_data(b->nn, &shape, b->y->grad, b->weights, add, grad);
+    if (grad.data) dnn_backward_data(b->nn, &shape, b->dy, b->weights, add, grad);
 }
 
 void cuda_conv_backward(struct nn *nn, struct call *base) {
@@ -316,12 +352,17 @@ void cuda_conv_backward(struct nn *nn, struct call *base) {
     struct tensor *x = base->inputs[0];
     struct tensor *y = base->out;
     struct operands o = {.nn = nn};
-    struct backward b = {nn, call, conv, x, y, NULL, NULL, NULL, conv_folds_gate(conv, x), NULL};
+    struct backward b = {.nn = nn, .call = call, .conv = conv, .x = x, .y = y};
+    void *copies[2] = {NULL, NULL};
+    CHECK(!x->wants_grad || x->type == nn->activations);
+    b.folds = conv_folds_gate(conv, x);
     cuda_rows_relu_gradient(nn, y, call->relu);
-    cuda_rows_bias_gradient(nn, y->grad, tensor_rows(y), y->c, conv->bias);
+    cuda_rows_bias_gradient(nn, grad_of(y), tensor_rows(y), y->c, conv->bias);
     float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;
     b.norm = norm;
-    b.weights = nn_scratch(nn, conv->weight->count);
+    b.values = cuda_rows_as(nn, nn->activations, data_of(x), tensor_count(x), &copies[0]);
+    b.dy = cuda_rows_as(nn, nn->activations, grad_of(y), tensor_count(y), &copies[1]);
+    b.weights = scratch_numbers(nn, nn->activations, conv->weight->count);
     b.weights_grad = operand_gradient(&o, conv->weight);
     b.opened = call->gates ? nn_scratch(nn, x->n * x->c) : NULL;
     if (nn_failed(nn)) return;
@@ -335,7 +376,9 @@ void cuda_conv_backward(struct nn *nn, struct call *base) {
         data_backward(&b);
     nn_scratch_free(nn, b.opened);
     operands_end(&o);
-    nn_scratch_free(nn, b.weights);
+    nn_scratch_free(nn, b.weights.data);
+    nn_scratch_free(nn, copies[1]);
+    nn_scratch_free(nn, copies[0]);
     nn_scratch_free(nn, norm);
     nn_scratch_free(nn, call->gates);
     call->gates = NULL;

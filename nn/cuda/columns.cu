@@ -2,11 +2,12 @@
 
 #include "nn/cuda/tiles.h"
 
-template <int KIND> static __device__ float measure(const float *x, const float *y, int64_t at) {
-    float value = x[at];
+template <int KIND, class X, class Y>
+static __device__ float measure(const X *x, const Y *y, int64_t at) {
+    float value = loaded(x[at]);
     if (KIND == COLUMNS_SUM_SQUARES) return value * value;
     if (KIND == COLUMNS_SUM_ABS || KIND == COLUMNS_MAX_ABS) return fabsf(value);
-    return KIND == COLUMNS_DOT ? value * y[at] : value;
+    return KIND == COLUMNS_DOT ? value * loaded(y[at]) : value;
 }
 
 template <int KIND, class Number> static __device__ Number join(Number a, Number b) {
@@ -29,9 +30,9 @@ template <int KIND> static __device__ double join_lines(double value) {
 }
 
 // parts[image, piece of the rows, c]
-template <int KIND>
+template <int KIND, class X, class Y>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    reduce_parts(const float *x, const float *y, int64_t n, int64_t rows, int64_t c, float *parts) {
+    reduce_parts(const X *x, const Y *y, int64_t n, int64_t rows, int64_t c, float *parts) {
     int64_t j = tile_channel();
     for (int64_t image = blockIdx.z; image < n; image += gridDim.z) {
         float value = 0;
@@ -62,24 +63,46 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     }
 }
 
+template <int KIND, class X, class Y>
+static void launch_parts(struct nn *nn, const struct tiles &tiles, struct numbers x,
+                         struct numbers y, int64_t n, int64_t rows, int64_t c, float *parts) {
+    LAUNCH(nn, (reduce_parts<KIND, X, Y>), tiles.grid, tiles.block, 0, (const X *)x.as<X>(),
+           (const Y *)y.as<Y>(), n, rows, c, parts);
+}
+
+template <int KIND>
+static void run_parts(struct nn *nn, const struct tiles &tiles, struct numbers x, struct numbers y,
+                      int64_t n, int64_t rows, int64_t c, float *parts) {
+    with_type(y.data ? y.type : x.type, [&](auto number) {
+        using Number = decltype(number);
+        if constexpr (KIND == COLUMNS_DOT) {
+            if (x.type == NUMBER_FLOAT32) {
+                launch_parts<KIND, float, Number>(nn, tiles, x, y, n, rows, c, parts);
+                return;
+            }
+        }
+        launch_parts<KIND, Number, Number>(nn, tiles, x, y, n, rows, c, parts);
+    });
+}
+
 template <int KIND, bool ADD>
-static void reduce(struct nn *nn, const float *x, const float *y, int64_t n, int64_t rows,
+static void reduce(struct nn *nn, struct numbers x, struct numbers y, int64_t n, int64_t rows,
                    int64_t c, float *out) {
     if (n == 0 || c == 0) return;
     struct tiles tiles = tiles_of(n, rows, c, TILE_ROWS_EACH_OF_SUM);
     dim3 last(tiles.grid.x, 1, tiles.grid.z);
     if (tiles.grid.y == 1 && !ADD) {
-        LAUNCH(nn, (reduce_parts<KIND>), tiles.grid, tiles.block, 0, x, y, n, rows, c, out);
+        run_parts<KIND>(nn, tiles, x, y, n, rows, c, out);
         return;
     }
     float *parts = nn_scratch(nn, n * tiles.grid.y * c);
-    LAUNCH(nn, (reduce_parts<KIND>), tiles.grid, tiles.block, 0, x, y, n, rows, c, parts);
+    run_parts<KIND>(nn, tiles, x, y, n, rows, c, parts);
     LAUNCH(nn, (reduce_last<KIND, ADD>), last, tiles.block, 0, (const float *)parts, n,
            (int64_t)tiles.grid.y, c, out);
     nn_scratch_free(nn, parts);
 }
 
-void cuda_columns_reduce(struct nn *nn, enum columns_sum kind, const float *x, const float *y,
+void cuda_columns_reduce(struct nn *nn, enum columns_sum kind, struct numbers x, struct numbers y,
                          int64_t n, int64_t rows, int64_t c, float *out) {
     switch (kind) {
     case COLUMNS_SUM:
@@ -100,6 +123,6 @@ void cuda_columns_reduce(struct nn *nn, enum columns_sum kind, const float *x, c
     }
 }
 
-void cuda_columns_add(struct nn *nn, const float *x, int64_t rows, int64_t c, float *accumulate) {
-    reduce<COLUMNS_SUM, true>(nn, x, NULL, 1, rows, c, accumulate);
+void cuda_columns_add(struct nn *nn, struct numbers x, int64_t rows, int64_t c, float *accumulate) {
+    reduce<COLUMNS_SUM, true>(nn, x, numbers(), 1, rows, c, accumulate);
 }

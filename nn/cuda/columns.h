@@ -3,16 +3,16 @@
 // others; sums of parts are added in double.
 #pragma once
 
-#include "nn/cuda/kernel.h"
+#include "nn/cuda/numbers.h"
 
 extern "C" {
 #include "nn/columns.h"
 }
 
 // out[n, c] from x [n, rows, c] and, for COLUMNS_DOT, y of the same shape (NULL otherwise), all in
-// the device's reach.
-void cuda_columns_reduce(struct nn *nn, enum columns_sum kind, const float *x, const float *y,
+// the device's reach. x has y's type or is float32.
+void cuda_columns_reduce(struct nn *nn, enum columns_sum kind, struct numbers x, struct numbers y,
                          int64_t n, int64_t rows, int64_t c, float *out);
 
 // The same into accumulate[c], which is added to; n is 1.
-void cuda_columns_add(struct nn *nn, const float *x, int64_t rows, int64_t c, float *accumulate);
+void cuda_columns_add(struct nn *nn, struct numbers x, int64_t rows, int64_t c, float *accumulate);

@@ -8,24 +8,34 @@
 
 // ---- One block of images ----
 
-static void forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                    const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    bool squares = epilogue->squares != NULL; // which cuBLAS does not sum up
-    if (!squares && cublas_forward(nn, shape, x, weights, epilogue, y)) return;
+// What cuBLAS computes: float32, and no sums of squares.
+static bool is_plain(const struct dnn_epilogue *epilogue, enum number_type type) {
+    return type == NUMBER_FLOAT32 && !(epilogue && epilogue->squares);
+}
+
+static void forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                    struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
+    if (is_plain(epilogue, x.type) &&
+        cublas_forward(nn, shape, x.as<float>(), weights.as<float>(), epilogue, y.as<float>()))
+        return;
     if (!cudnn_forward(nn, shape, x, weights, epilogue, y))
         implicit_gemm_forward(nn, shape, x, weights, epilogue, y);
 }
 
-static void backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                          const float *weights, bool add, float *dx) {
-    if (cublas_backward_data(nn, shape, dy, weights, add, dx)) return;
+static void backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                          struct numbers weights, bool add, struct numbers dx) {
+    if (is_plain(NULL, dy.type) &&
+        cublas_backward_data(nn, shape, dy.as<float>(), weights.as<float>(), add, dx.as<float>()))
+        return;
     if (!cudnn_backward_data(nn, shape, dy, weights, add, dx))
         implicit_gemm_backward_data(nn, shape, dy, weights, add, dx);
 }
 
-static void backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                             const float *dy, float *dweights) {
-    if (cublas_backward_weights(nn, shape, x, dy, dweights)) return;
+static void backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                             struct numbers dy, struct numbers dweights) {
+    if (is_plain(NULL, x.type) &&
+        cublas_backward_weights(nn, shape, x.as<float>(), dy.as<float>(), dweights.as<float>()))
+        return;
     if (!cudnn_backward_weights(nn, shape, x, dy, dweights))
         implicit_gemm_backward_weights(nn, shape, x, dy, dweights);
 }
@@ -54,23 +64,20 @@ template <class Run> static void for_blocks(int64_t n, int64_t size, Run run) {
         run(first + size <= n ? first : n - size);
 }
 
-static const float *at(const float *data, int64_t offset) {
-    return data ? data + offset : NULL;
-}
-
 // Scratch memory [size, each] that begins with data [n, each] and goes on with zeros; NULL for
 // NULL.
-static float *widened(struct nn *nn, const float *data, int64_t n, int64_t size, int64_t each) {
-    const int64_t bytes = (int64_t)sizeof *data;
-    float *wide = data ? nn_scratch(nn, size * each) : NULL;
-    if (!wide) return NULL;
-    cuda_copy(nn, wide, data, n * each * bytes);
-    cuda_zero(nn, wide + n * each, (size - n) * each * bytes);
+static struct numbers widened(struct nn *nn, struct numbers x, int64_t n, int64_t size,
+                              int64_t each) {
+    int64_t bytes = number_bytes(x.type);
+    struct numbers wide = x.data ? scratch_numbers(nn, x.type, size * each) : x;
+    if (!wide.data) return wide;
+    cuda_copy(nn, wide.data, x.data, n * each * bytes);
+    cuda_zero(nn, wide.at(n * each).data, (size - n) * each * bytes);
     return wide;
 }
 
-void dnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x, const float *weights,
-                 const struct dnn_epilogue *epilogue, float *y) {
+void dnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                 struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
     struct dnn_shape block = block_of(shape);
     struct dnn_epilogue own = *epilogue;
     int64_t in = in_floats(shape);
@@ -78,52 +85,53 @@ void dnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x, c
     CHECK(!epilogue->squares || shape->at_once == 1);
     if (shape->n == 0) return;
     if (shape->n < block.n) {
-        float *wide_x = widened(nn, x, shape->n, block.n, in);
-        float *wide_residual = widened(nn, epilogue->residual, shape->n, block.n, out);
-        float *wide_y = nn_scratch(nn, block.n * out);
-        own.residual = wide_residual;
+        struct numbers wide_x = widened(nn, x, shape->n, block.n, in);
+        struct numbers wide_y = scratch_numbers(nn, y.type, block.n * out);
+        own.residual = widened(nn, epilogue->residual, shape->n, block.n, out);
         forward(nn, &block, wide_x, weights, &own, wide_y);
-        cuda_copy(nn, y, wide_y, shape->n * out * (int64_t)sizeof *y);
-        nn_scratch_free(nn, wide_y);
-        nn_scratch_free(nn, wide_residual);
-        nn_scratch_free(nn, wide_x);
+        cuda_copy(nn, y.data, wide_y.data, shape->n * out * number_bytes(y.type));
+        nn_scratch_free(nn, own.residual.data);
+        nn_scratch_free(nn, wide_y.data);
+        nn_scratch_free(nn, wide_x.data);
         return;
     }
     for_blocks(shape->n, block.n, [&](int64_t first) {
-        own.residual = at(epilogue->residual, first * out);
+        own.residual = epilogue->residual.at(first * out);
         if (own.squares) own.squares = epilogue->squares + first * shape->out;
-        forward(nn, &block, x + first * in, weights, &own, y + first * out);
+        forward(nn, &block, x.at(first * in), weights, &own, y.at(first * out));
     });
 }
 
-void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                       const float *weights, bool add, float *dx) {
+void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                       struct numbers weights, bool add, struct numbers dx) {
     struct dnn_shape block = block_of(shape);
     int64_t in = in_floats(shape);
     int64_t out = out_floats(shape);
     int64_t count = shape->n * in;
     if (count == 0) return;
     bool fits = shape->n >= block.n;
-    float *wide_dy = fits ? NULL : widened(nn, dy, shape->n, block.n, out);
-    float *separate =
-        dnn_data_separate(shape, add) ? nn_scratch(nn, (fits ? shape->n : block.n) * in) : NULL;
-    float *target = separate ? separate : dx;
+    struct numbers wide_dy;
+    struct numbers separate;
+    if (!fits) wide_dy = widened(nn, dy, shape->n, block.n, out);
+    if (dnn_data_separate(shape, add))
+        separate = scratch_numbers(nn, dx.type, (fits ? shape->n : block.n) * in);
+    struct numbers target = separate.data ? separate : dx;
     if (nn_failed(nn)) return;
     for_blocks(fits ? shape->n : block.n, block.n, [&](int64_t first) {
-        backward_data(nn, &block, (fits ? dy : wide_dy) + first * out, weights, add && !separate,
-                      target + first * in);
+        backward_data(nn, &block, (fits ? dy : wide_dy).at(first * out), weights,
+                      add && !separate.data, target.at(first * in));
     });
-    if (add && separate)
+    if (add && separate.data)
         cuda_rows_add(nn, separate, count, dx);
-    else if (separate)
-        cuda_copy(nn, dx, separate, count * (int64_t)sizeof *dx);
-    nn_scratch_free(nn, separate);
-    nn_scratch_free(nn, wide_dy);
+    else if (separate.data)
+        cuda_copy(nn, dx.data, separate.data, count * number_bytes(dx.type));
+    nn_scratch_free(nn, separate.data);
+    nn_scratch_free(nn, wide_dy.data);
 }
 
 // Sums of blocks of images are added up. The rest of the last block is zeros.
 static void sum_of_blocks(struct nn *nn, const struct dnn_shape *shape,
-                          const struct dnn_shape *block, const float *x, const float *dy,
+                          const struct dnn_shape *block, struct numbers x, struct numbers dy,
                           float *dweights) {
     int64_t in = in_floats(shape);
     int64_t out = out_floats(shape);
@@ -131,29 +139,35 @@ static void sum_of_blocks(struct nn *nn, const struct dnn_shape *shape,
     int64_t rest = shape->n % block->n;
     int64_t parts = whole + (rest > 0);
     int64_t count = shape->out * shape->kernel * shape->kernel * (shape->in / shape->groups);
-    float *sums = parts > 1 ? nn_scratch(nn, parts * count) : dweights;
+    bool is_result = parts == 1 && x.type == NUMBER_FLOAT32;
+    struct numbers sums = is_result ? dweights : scratch_numbers(nn, x.type, parts * count);
     if (nn_failed(nn)) return;
     for (int64_t i = 0; i < whole; i++)
-        backward_weights(nn, block, x + i * block->n * in, dy + i * block->n * out,
-                         sums + i * count);
+        backward_weights(nn, block, x.at(i * block->n * in), dy.at(i * block->n * out),
+                         sums.at(i * count));
     if (rest) {
-        float *wide_x = widened(nn, x + whole * block->n * in, rest, block->n, in);
-        float *wide_dy = widened(nn, dy + whole * block->n * out, rest, block->n, out);
-        if (!nn_failed(nn)) backward_weights(nn, block, wide_x, wide_dy, sums + whole * count);
-        nn_scratch_free(nn, wide_dy);
-        nn_scratch_free(nn, wide_x);
+        struct numbers wide_x = widened(nn, x.at(whole * block->n * in), rest, block->n, in);
+        struct numbers wide_dy = widened(nn, dy.at(whole * block->n * out), rest, block->n, out);
+        if (!nn_failed(nn)) backward_weights(nn, block, wide_x, wide_dy, sums.at(whole * count));
+        nn_scratch_free(nn, wide_dy.data);
+        nn_scratch_free(nn, wide_x.data);
     }
-    if (parts == 1) return;
-    cuda_columns_reduce(nn, COLUMNS_SUM, sums, NULL, 1, parts, count, dweights);
-    nn_scratch_free(nn, sums);
+    if (is_result) return;
+    if (parts == 1)
+        cuda_rows_convert(nn, sums, count, dweights);
+    else
+        cuda_columns_reduce(nn, COLUMNS_SUM, sums, NULL, 1, parts, count, dweights);
+    nn_scratch_free(nn, sums.data);
 }
 
-void dnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                          const float *dy, float *dweights) {
+void dnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                          struct numbers dy, float *dweights) {
     struct dnn_shape block = block_of(shape);
     if (shape->at_once <= 1) block.n = shape->n; // a sum over all images, whose number is settled
     if (shape->n == 0)
-        implicit_gemm_backward_weights(nn, shape, x, dy, dweights); // zeros
+        cuda_zero(nn, dweights,
+                  shape->out * shape->kernel * shape->kernel * (shape->in / shape->groups) *
+                      (int64_t)sizeof *dweights);
     else
         sum_of_blocks(nn, shape, &block, x, dy, dweights);
 }

@@ -11,27 +11,30 @@
 // the first two products shape.at_once at a time, always that many, and what is computed for one
 // does not depend on the others. It also keeps plans few: the number of regions differs from call
 // to call.
+//
+// All arrays of a product have one type; sums are float32 (in 16 bits those of tensor cores).
 #pragma once
 
 #include "nn/cuda/dnn_shape.h"
-#include "nn/cuda/kernel.h"
+#include "nn/cuda/numbers.h"
 
-// What is added to a convolution's result before it is written: bias [out], residual like the
-// result; either may be NULL. squares (NULL: not wanted; of images that go one by one): of each
-// image the sum of y^2 over its positions, [n, out].
+// What is added to a convolution's result before it is written: bias [out], of float32 always,
+// residual like the result; either may be NULL. squares (NULL: not wanted; of images that go one by
+// one): of each image the sum of y^2 over its positions, [n, out].
 struct dnn_epilogue {
-    const float *bias, *residual;
+    const float *bias;
+    struct numbers residual;
     bool relu;
     float *squares;
 };
 
-void dnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x, const float *weights,
-                 const struct dnn_epilogue *epilogue, float *y);
+void dnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                 struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y);
 
 // dx = (add ? dx : 0) + the gradient.
-void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                       const float *weights, bool add, float *dx);
+void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                       struct numbers weights, bool add, struct numbers dx);
 
-// dweights is overwritten.
-void dnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                          const float *dy, float *dweights);
+// dweights, of float32 always, is overwritten.
+void dnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                          struct numbers dy, float *dweights);

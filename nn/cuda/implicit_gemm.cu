@@ -5,6 +5,7 @@
 #include "nn/cuda/implicit_gemm.h"
 
 #include "nn/cuda/columns.h"
+#include "nn/cuda/rows.h"
 #include "nn/cuda/tile_sizes.h"
 
 enum {
@@ -101,12 +102,14 @@ static __device__ struct position position_of(int64_t index, int64_t h, int64_t 
 
 // ---- Forward ----
 
-struct forward {
+template <class Number> struct forward {
     static constexpr bool HAS_SQUARES = true;
     struct dnn_shape s;
-    const float *x, *weights;
-    struct dnn_epilogue epilogue;
-    float *y;
+    const Number *x, *weights;
+    const float *bias;
+    const Number *residual;
+    bool relu;
+    Number *y;
     float *parts; // [blocks of rows, out], of the sums of squares; NULL: not wanted
     int64_t rows, columns, terms, group;
 
@@ -120,22 +123,22 @@ struct forward {
         int64_t h = out.row * s.stride - s.padding + place.row;
         int64_t w = out.column * s.stride - s.padding + place.column;
         if (h < 0 || h >= s.h || w < 0 || w >= s.w) return 0;
-        return x[((out.image * s.h + h) * s.w + w) * s.in + group * (s.in / s.groups) +
-                 place.channel];
+        return loaded(x[((out.image * s.h + h) * s.w + w) * s.in + group * (s.in / s.groups) +
+                        place.channel]);
     }
 
     __device__ float b(int64_t term, int64_t column) const {
-        return weights[(group * columns + column) * terms + term];
+        return loaded(weights[(group * columns + column) * terms + term]);
     }
 
     __device__ float store(int64_t row, int64_t column, float sum) const {
         int64_t channel = group * columns + column;
         int64_t at = row * s.out + channel;
-        if (epilogue.bias) sum += epilogue.bias[channel];
-        if (epilogue.residual) sum += epilogue.residual[at];
-        if (epilogue.relu && sum < 0) sum = 0; // a NaN stays one
-        y[at] = sum;
-        return sum;
+        if (bias) sum += bias[channel];
+        if (residual) sum += loaded(residual[at]);
+        if (relu && sum < 0) sum = 0; // a NaN stays one
+        y[at] = rounded<Number>(sum);
+        return loaded(y[at]);
     }
 
     __device__ void store_square(int64_t block, int64_t column, float sum) const {
@@ -143,28 +146,40 @@ struct forward {
     }
 };
 
-void implicit_gemm_forward(struct nn *nn, const struct dnn_shape *s, const float *x,
-                           const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    struct forward f = {*s, x, weights, *epilogue, y, NULL, 0, 0, 0, 0};
-    f.rows = s->n * s->out_h * s->out_w;
-    f.columns = s->out / s->groups;
-    f.terms = s->kernel * s->kernel * (s->in / s->groups);
-    int64_t blocks = blocks_for(f.rows, TILE);
-    if (epilogue->squares) f.parts = nn_scratch(nn, blocks * s->out);
-    run(nn, f, s->groups);
-    if (!f.parts) return;
-    cuda_columns_reduce(nn, COLUMNS_SUM, f.parts, NULL, 1, blocks, s->out, epilogue->squares);
-    nn_scratch_free(nn, f.parts);
+void implicit_gemm_forward(struct nn *nn, const struct dnn_shape *s, struct numbers x,
+                           struct numbers weights, const struct dnn_epilogue *epilogue,
+                           struct numbers y) {
+    int64_t rows = s->n * s->out_h * s->out_w;
+    int64_t blocks = blocks_for(rows, TILE);
+    float *parts = epilogue->squares ? nn_scratch(nn, blocks * s->out) : NULL;
+    with_type(x.type, [&](auto number) {
+        using Number = decltype(number);
+        struct forward<Number> f = {
+            .s = *s, .x = x.as<Number>(), .weights = weights.as<Number>()
+        };
+        f.bias = epilogue->bias;
+        f.residual = epilogue->residual.as<Number>();
+        f.relu = epilogue->relu;
+        f.y = y.as<Number>();
+        f.parts = parts;
+        f.rows = rows;
+        f.columns = s->out / s->groups;
+        f.terms = s->kernel * s->kernel * (s->in / s->groups);
+        run(nn, f, s->groups);
+    });
+    if (!parts) return;
+    cuda_columns_reduce(nn, COLUMNS_SUM, parts, NULL, 1, blocks, s->out, epilogue->squares);
+    nn_scratch_free(nn, parts);
 }
 
 // ---- Gradient of the input ----
 
-struct data_gradient {
+template <class Number> struct data_gradient {
     static constexpr bool HAS_SQUARES = false;
     struct dnn_shape s;
-    const float *dy, *weights;
+    const Number *dy, *weights;
     bool add;
-    float *dx;
+    Number *dx;
     int64_t rows, columns, terms, group;
 
     __device__ void begin(int64_t z) {
@@ -178,40 +193,48 @@ struct data_gradient {
         int64_t w = in.column + s.padding - place.column;
         if (h < 0 || w < 0 || h % s.stride || w % s.stride) return 0;
         if (h / s.stride >= s.out_h || w / s.stride >= s.out_w) return 0;
-        return dy[((in.image * s.out_h + h / s.stride) * s.out_w + w / s.stride) * s.out +
-                  group * (s.out / s.groups) + place.channel];
+        return loaded(dy[((in.image * s.out_h + h / s.stride) * s.out_w + w / s.stride) * s.out +
+                         group * (s.out / s.groups) + place.channel]);
     }
 
     __device__ float b(int64_t term, int64_t column) const {
         struct place place = place_of(term, s.kernel, s.out / s.groups);
         int64_t out = group * (s.out / s.groups) + place.channel;
-        return weights[((out * s.kernel + place.row) * s.kernel + place.column) * columns + column];
+        return loaded(
+            weights[((out * s.kernel + place.row) * s.kernel + place.column) * columns + column]);
     }
 
     __device__ float store(int64_t row, int64_t column, float sum) const {
         int64_t at = row * s.in + group * columns + column;
-        dx[at] = add ? dx[at] + sum : sum;
+        dx[at] = rounded<Number>(add ? loaded(dx[at]) + sum : sum);
         return sum;
     }
 };
 
-void implicit_gemm_backward_data(struct nn *nn, const struct dnn_shape *s, const float *dy,
-                                 const float *weights, bool add, float *dx) {
-    struct data_gradient f = {*s, dy, weights, add, dx, 0, 0, 0, 0};
-    f.rows = s->n * s->h * s->w;
-    f.columns = s->in / s->groups;
-    f.terms = s->kernel * s->kernel * (s->out / s->groups);
-    run(nn, f, s->groups);
+void implicit_gemm_backward_data(struct nn *nn, const struct dnn_shape *s, struct numbers dy,
+                                 struct numbers weights, bool add, struct numbers dx) {
+    with_type(dy.type, [&](auto number) {
+        using Number = decltype(number);
+        struct data_gradient<Number> f = {
+            .s = *s, .dy = dy.as<Number>(), .weights = weights.as<Number>()
+        };
+        f.add = add;
+        f.dx = dx.as<Number>();
+        f.rows = s->n * s->h * s->w;
+        f.columns = s->in / s->groups;
+        f.terms = s->kernel * s->kernel * (s->out / s->groups);
+        run(nn, f, s->groups);
+    });
 }
 
 // ---- Gradient of the weights ----
 
 // Positions are cut into parts, each of which a block of its own sums up.
-struct weight_gradient {
+template <class Number, class Sum> struct weight_gradient {
     static constexpr bool HAS_SQUARES = false;
     struct dnn_shape s;
-    const float *x, *dy;
-    float *parts; // [parts, out, kernel, kernel, in / groups]
+    const Number *x, *dy;
+    Sum *parts; // [parts, out, kernel, kernel, in / groups]
     int64_t rows, columns, terms, group;
     int64_t positions, first, part;
 
@@ -223,7 +246,7 @@ struct weight_gradient {
     }
 
     __device__ float a(int64_t row, int64_t term) const {
-        return dy[(first + term) * s.out + group * rows + row];
+        return loaded(dy[(first + term) * s.out + group * rows + row]);
     }
 
     __device__ float b(int64_t term, int64_t column) const {
@@ -232,28 +255,49 @@ struct weight_gradient {
         int64_t h = out.row * s.stride - s.padding + place.row;
         int64_t w = out.column * s.stride - s.padding + place.column;
         if (h < 0 || h >= s.h || w < 0 || w >= s.w) return 0;
-        return x[((out.image * s.h + h) * s.w + w) * s.in + group * (s.in / s.groups) +
-                 place.channel];
+        return loaded(x[((out.image * s.h + h) * s.w + w) * s.in + group * (s.in / s.groups) +
+                        place.channel]);
     }
 
     __device__ float store(int64_t row, int64_t column, float sum) const {
-        parts[((part * s.groups + group) * rows + row) * columns + column] = sum;
+        int64_t at = ((part * s.groups + group) * rows + row) * columns + column;
+        parts[at] = rounded<Sum>(sum);
         return sum;
     }
 };
 
-void implicit_gemm_backward_weights(struct nn *nn, const struct dnn_shape *s, const float *x,
-                                    const float *dy, float *dweights) {
-    struct weight_gradient f = {*s, x, dy, dweights, 0, 0, 0, 0, 0, 0, 0};
+template <class Number, class Sum>
+static void sum_weights(struct nn *nn, const struct dnn_shape *s, struct numbers x,
+                        struct numbers dy, struct numbers sums, int64_t parts) {
+    struct weight_gradient<Number, Sum> f = {
+        .s = *s, .x = x.as<Number>(), .dy = dy.as<Number>(), .parts = sums.as<Sum>()
+    };
     f.rows = s->out / s->groups;
     f.columns = s->kernel * s->kernel * (s->in / s->groups);
     f.positions = s->n * s->out_h * s->out_w;
-    int64_t count = s->out * f.columns;
-    int64_t parts = (f.positions + SPLIT_POSITIONS - 1) / SPLIT_POSITIONS;
-    if (parts == 0) cuda_zero(nn, dweights, count * (int64_t)sizeof *dweights);
-    if (parts > 1) f.parts = nn_scratch(nn, parts * count);
     run(nn, f, parts * s->groups);
-    if (parts <= 1) return;
-    cuda_columns_reduce(nn, COLUMNS_SUM, f.parts, NULL, 1, parts, count, dweights);
-    nn_scratch_free(nn, f.parts);
+}
+
+void implicit_gemm_backward_weights(struct nn *nn, const struct dnn_shape *s, struct numbers x,
+                                    struct numbers dy, struct numbers dweights) {
+    int64_t count = s->out * s->kernel * s->kernel * (s->in / s->groups);
+    int64_t positions = s->n * s->out_h * s->out_w;
+    int64_t parts = (positions + SPLIT_POSITIONS - 1) / SPLIT_POSITIONS;
+    float *sums = parts > 1 ? nn_scratch(nn, parts * count) : NULL;
+    with_type(x.type, [&](auto number) {
+        using Number = decltype(number);
+        if (sums)
+            sum_weights<Number, float>(nn, s, x, dy, sums, parts);
+        else
+            sum_weights<Number, Number>(nn, s, x, dy, dweights, parts);
+    });
+    if (!sums) return;
+    void *copy = NULL;
+    struct numbers total = dweights;
+    if (dweights.type != NUMBER_FLOAT32)
+        total = numbers(copy = nn_scratch(nn, count), NUMBER_FLOAT32);
+    cuda_columns_reduce(nn, COLUMNS_SUM, sums, NULL, 1, parts, count, total.as<float>());
+    if (copy) cuda_rows_convert(nn, total, count, dweights);
+    nn_scratch_free(nn, copy);
+    nn_scratch_free(nn, sums);
 }

@@ -1,7 +1,7 @@
 // What a layer keeps in inference of what follows from its parameters, until they change.
 #pragma once
 
-#include "nn/cuda/kernel.h"
+#include "nn/cuda/numbers.h"
 
 // One array. version: of the parameters that it was made from; 0: none yet. form: where there are
 // several, which.
@@ -23,6 +23,16 @@ static const float *cuda_kept(struct nn *nn, struct kept *kept, const struct par
     kept->form = form;
     kept->version = nn_failed(nn) ? 0 : version;
     return kept->values;
+}
+
+// The same of numbers of another type.
+template <class Make>
+static struct numbers cuda_kept_numbers(struct nn *nn, struct kept *kept,
+                                        const struct parameter *parameter, enum number_type type,
+                                        int64_t count, int64_t form, Make make) {
+    const float *values = cuda_kept(nn, kept, parameter, number_floats(type, count), form,
+                                    [&](float *fresh) { make(numbers(fresh, type)); });
+    return numbers(values, type);
 }
 
 // A layer's cache, zeroed when it is first asked for; it belongs to nn. NULL after a failure.

@@ -42,9 +42,6 @@ static const struct cuda_backend *load(const char *path, struct error *err) {
 }
 
 enum status cuda_open(struct nn *nn, const char *path, int number, struct error *err) {
-    if (nn->precision == NN_BF16)
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "CUDA: precision bfloat16 is not there yet; use float32 or tf32");
     char found[MODULE_PATH_BYTES];
     if (!path) TRY(module_path_find(found, err));
     const struct cuda_backend *backend = load(path ? path : found, err);

@@ -1,8 +1,8 @@
 // Passes over activations that several operations share, as nn/rows.h has them for the CPU. All
-// pointers are in the device's reach.
+// pointers are in the device's reach. Where several arrays are given, they have one type.
 #pragma once
 
-#include "nn/cuda/kernel.h"
+#include "nn/cuda/numbers.h"
 
 extern "C" {
 #include "nn/norm.h"
@@ -25,11 +25,19 @@ void cuda_rows_apply(struct nn *nn, const struct rows_pass *pass);
 float *cuda_norm_factors(struct nn *nn, const struct frozen_norm *norm, int64_t c);
 
 // out = x scales for n images of [rows, c], scales [n, c].
-void cuda_rows_scale(struct nn *nn, const float *x, const float *scales, int64_t n, int64_t rows,
-                     int64_t c, float *out);
+void cuda_rows_scale(struct nn *nn, struct numbers x, const float *scales, int64_t n, int64_t rows,
+                     int64_t c, struct numbers out);
 
 // out += x.
-void cuda_rows_add(struct nn *nn, const float *x, int64_t count, float *out);
+void cuda_rows_add(struct nn *nn, struct numbers x, int64_t count, struct numbers out);
+
+// out = x, of another type, one of the two being float32.
+void cuda_rows_convert(struct nn *nn, struct numbers x, int64_t count, struct numbers out);
+
+// x, or where that is of another type, a copy in scratch memory, whose address is *copy, which is
+// NULL otherwise.
+struct numbers cuda_rows_as(struct nn *nn, enum number_type type, struct numbers x, int64_t count,
+                            void **copy);
 
 // What comes first in a backward pass: out->grad += what waits in out->pull; and with relu,
 // out->grad = 0 where out->data is 0.
@@ -41,5 +49,5 @@ void cuda_rows_residual_gradient(struct nn *nn, struct tensor *out, struct tenso
 
 // A parameter's gradient += the sum of grad[rows, c] over its rows; nothing if the parameter is
 // NULL or frozen.
-void cuda_rows_bias_gradient(struct nn *nn, const float *grad, int64_t rows, int64_t c,
+void cuda_rows_bias_gradient(struct nn *nn, struct numbers grad, int64_t rows, int64_t c,
                              const struct parameter *parameter);

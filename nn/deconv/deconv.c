@@ -11,7 +11,8 @@ struct tensor *deconv_forward(struct nn *nn, struct deconv *deconv, struct tenso
     call->call.trains = deconv->weight->grad || deconv->bias->grad;
     call->call.multiply_adds = (double)tensor_count(x) * 4 * (double)deconv->out_channels;
     call_add_input(&call->call, x);
-    call->call.out = nn_tensor(nn, x->n, 2 * x->h, 2 * x->w, deconv->out_channels);
+    call->call.out =
+        nn_tensor_of(nn, nn->activations, x->n, 2 * x->h, 2 * x->w, deconv->out_channels);
     nn_run(nn, &call->call);
     return call->call.out;
 }

@@ -31,10 +31,11 @@ static __device__ int64_t source_of(const struct sizes &s, int64_t index) {
     return (c * s.out + o) * 4 + corner;
 }
 
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pack(const float *weights, struct sizes s, float *packed) {
+    pack(const float *weights, struct sizes s, Number *packed) {
     int64_t i = global_index();
-    if (i < 4 * s.out * s.in) packed[i] = weights[source_of(s, i)];
+    if (i < 4 * s.out * s.in) packed[i] = rounded<Number>(weights[source_of(s, i)]);
 }
 
 static __global__ void __launch_bounds__(BLOCK_THREADS)
@@ -53,32 +54,38 @@ static __device__ int64_t target_of(const struct sizes &s, int64_t index) {
     return (row * 2 * s.w + column) * s.out + o;
 }
 
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    spread(const float *product, struct sizes s, const float *bias, bool relu, float *y) {
+    spread(const Number *product, struct sizes s, const float *bias, bool relu, Number *y) {
     int64_t i = global_index();
     if (i >= s.n * s.h * s.w * 4 * s.out) return;
-    float value = product[i] + bias[i % s.out];
-    y[target_of(s, i)] = relu && value < 0 ? 0 : value;
+    float value = loaded(product[i]) + bias[i % s.out];
+    y[target_of(s, i)] = rounded<Number>(relu && value < 0 ? 0 : value);
 }
 
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    collect(const float *dy, struct sizes s, float *product) {
+    collect(const Number *dy, struct sizes s, Number *product) {
     int64_t i = global_index();
     if (i < s.n * s.h * s.w * 4 * s.out) product[i] = dy[target_of(s, i)];
 }
 
 static void run_pack(struct nn *nn, const struct deconv *deconv, const struct sizes &s,
-                     float *packed) {
+                     struct numbers packed) {
     struct operands o = {.nn = nn};
     const float *weights = operand_values(&o, deconv->weight);
-    LAUNCH(nn, pack, blocks_for(deconv->weight->count, BLOCK_THREADS), BLOCK_THREADS, 0, weights, s,
-           packed);
+    with_type(packed.type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (pack<Number>), blocks_for(deconv->weight->count, BLOCK_THREADS), BLOCK_THREADS,
+               0, weights, s, packed.as<Number>());
+    });
     operands_end(&o);
 }
 
 // In scratch memory.
-static float *packed_weights(struct nn *nn, const struct deconv *deconv, const struct sizes &s) {
-    float *packed = nn_scratch(nn, deconv->weight->count);
+static struct numbers packed_weights(struct nn *nn, const struct deconv *deconv,
+                                     const struct sizes &s) {
+    struct numbers packed = scratch_numbers(nn, nn->activations, deconv->weight->count);
     run_pack(nn, deconv, s, packed);
     return packed;
 }
@@ -88,11 +95,12 @@ struct deconv_cache {
     struct kept packed;
 };
 
-static const float *kept_weights(struct nn *nn, struct deconv *deconv, const struct sizes &s) {
+static struct numbers kept_weights(struct nn *nn, struct deconv *deconv, const struct sizes &s) {
     struct deconv_cache *cache = cuda_cache(nn, &deconv->cache);
-    if (!cache) return NULL;
-    return cuda_kept(nn, &cache->packed, deconv->weight, deconv->weight->count, 0,
-                     [&](float *values) { run_pack(nn, deconv, s, values); });
+    if (!cache) return numbers();
+    return cuda_kept_numbers(nn, &cache->packed, deconv->weight, nn->activations,
+                             deconv->weight->count, 0,
+                             [&](struct numbers values) { run_pack(nn, deconv, s, values); });
 }
 
 void cuda_deconv_forward(struct nn *nn, struct call *base) {
@@ -102,19 +110,25 @@ void cuda_deconv_forward(struct nn *nn, struct call *base) {
     if (tensor_count(y) == 0) return;
     struct sizes s = sizes_of(call->deconv, x);
     bool keeps = nn->mode == NN_INFERENCE;
-    float *own = keeps ? NULL : packed_weights(nn, call->deconv, s);
-    const float *weights = keeps ? kept_weights(nn, call->deconv, s) : own;
-    float *product = nn_scratch(nn, tensor_count(y));
+    CHECK(x->type == nn->activations);
+    struct numbers own;
+    if (!keeps) own = packed_weights(nn, call->deconv, s);
+    struct numbers weights = keeps ? kept_weights(nn, call->deconv, s) : own;
+    struct numbers product = scratch_numbers(nn, y->type, tensor_count(y));
+    if (nn_failed(nn)) return;
     struct dnn_shape shape = shape_of(s);
     const struct dnn_epilogue nothing = {NULL, NULL, false};
-    dnn_forward(nn, &shape, x->data, weights, &nothing, product);
+    dnn_forward(nn, &shape, data_of(x), weights, &nothing, product);
     struct operands o = {.nn = nn};
     const float *bias = operand_values(&o, call->deconv->bias);
-    LAUNCH(nn, spread, blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
-           (const float *)product, s, bias, call->relu, y->data);
+    with_type(y->type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (spread<Number>), blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
+               (const Number *)product.as<Number>(), s, bias, call->relu, data_of(y).as<Number>());
+    });
     operands_end(&o);
-    nn_scratch_free(nn, product);
-    nn_scratch_free(nn, own);
+    nn_scratch_free(nn, product.data);
+    nn_scratch_free(nn, own.data);
 }
 
 void cuda_deconv_backward(struct nn *nn, struct call *base) {
@@ -127,24 +141,28 @@ void cuda_deconv_backward(struct nn *nn, struct call *base) {
     struct dnn_shape shape = shape_of(s);
     int64_t count = deconv->weight->count;
     cuda_rows_relu_gradient(nn, y, call->relu);
-    cuda_rows_bias_gradient(nn, y->grad, tensor_rows(y), s.out, deconv->bias);
-    float *product = nn_scratch(nn, tensor_count(y));
-    LAUNCH(nn, collect, blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
-           (const float *)y->grad, s, product);
+    cuda_rows_bias_gradient(nn, grad_of(y), tensor_rows(y), s.out, deconv->bias);
+    struct numbers product = scratch_numbers(nn, y->type, tensor_count(y));
+    with_type(y->type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (collect<Number>), blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
+               (const Number *)grad_of(y).as<Number>(), s, product.as<Number>());
+    });
     struct operands o = {.nn = nn};
     float *grad = operand_gradient(&o, deconv->weight);
     if (grad) {
         float *packed = nn_scratch(nn, count);
-        dnn_backward_weights(nn, &shape, x->data, product, packed);
+        dnn_backward_weights(nn, &shape, data_of(x), product, packed);
         LAUNCH(nn, add_packed, blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
                (const float *)packed, s, grad);
         nn_scratch_free(nn, packed);
     }
     operands_end(&o);
     bool add = false;
-    float *dx = nn_grad(nn, x, &add);
-    float *weights = dx ? packed_weights(nn, deconv, s) : NULL;
-    if (dx) dnn_backward_data(nn, &shape, product, weights, add, dx);
-    nn_scratch_free(nn, weights);
-    nn_scratch_free(nn, product);
+    struct numbers dx = wanted_grad(nn, x, &add);
+    struct numbers weights;
+    if (dx.data) weights = packed_weights(nn, deconv, s);
+    if (dx.data) dnn_backward_data(nn, &shape, product, weights, add, dx);
+    nn_scratch_free(nn, weights.data);
+    nn_scratch_free(nn, product.data);
 }

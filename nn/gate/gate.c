@@ -16,7 +16,7 @@ struct tensor *gate_forward(struct nn *nn, const struct gate *gate, struct tenso
     call->call.multiply_adds = 2 * (double)tensor_count(x);
     call_add_input(&call->call, x);
     call_add_input(&call->call, residual);
-    call->call.out = nn_tensor(nn, x->n, x->h, x->w, x->c);
+    call->call.out = nn_tensor_of(nn, x->type, x->n, x->h, x->w, x->c);
     nn_run(nn, &call->call);
     return call->call.out;
 }

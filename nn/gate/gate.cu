@@ -42,7 +42,7 @@ void cuda_gate_embed(struct nn *nn, const struct gate *gate, struct tensor *x) {
     x->embedding = nn_scratch(nn, x->n * x->c);
     x->embedding_kind = (int)gate->embedding;
     if (x->embedding)
-        cuda_columns_reduce(nn, SUMS[gate->embedding], x->data, NULL, x->n, x->h * x->w, x->c,
+        cuda_columns_reduce(nn, SUMS[gate->embedding], data_of(x), NULL, x->n, x->h * x->w, x->c,
                             x->embedding);
 }
 
@@ -214,10 +214,10 @@ void cuda_gate_gradient(struct nn *nn, const struct gate *gate, const float *emb
 
 // ---- Gradient of the input ----
 
-template <int EMBEDDING>
+template <int EMBEDDING, class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pull_rows(const float *x, const float *scaled, const float *gates, const float *pull, int64_t n,
-              int64_t rows, int64_t c, bool add, float *grad) {
+    pull_rows(const Number *x, const Number *scaled, const float *gates, const float *pull,
+              int64_t n, int64_t rows, int64_t c, bool add, Number *grad) {
     int64_t j = tile_channel();
     if (j >= c) return;
     for (int64_t image = blockIdx.z; image < n; image += gridDim.z) {
@@ -225,27 +225,31 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         float by = pull[image * c + j];
         for (int64_t row = tile_first_row(); row < rows; row += tile_row_step()) {
             int64_t at = (image * rows + row) * c + j;
-            float old = add ? grad[at] : 0;
-            float value = scaled[at] * gate;
-            if (EMBEDDING == GATE_EMBEDDING_L2) value += by * x[at];
-            if (EMBEDDING == GATE_EMBEDDING_L1)
-                value += by * (x[at] > 0 ? 1.0f : x[at] < 0 ? -1.0f : 0.0f);
-            grad[at] = add ? old + value : value;
+            float old = add ? loaded(grad[at]) : 0;
+            float value = loaded(scaled[at]) * gate;
+            if (EMBEDDING == GATE_EMBEDDING_L2) value += by * loaded(x[at]);
+            if (EMBEDDING == GATE_EMBEDDING_L1) {
+                float input = loaded(x[at]);
+                value += by * (input > 0 ? 1.0f : input < 0 ? -1.0f : 0.0f);
+            }
+            grad[at] = rounded<Number>(add ? old + value : value);
         }
     }
 }
 
 // The gradient of a maximum goes to the first position that holds it.
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    add_to_maxima(const float *x, const float *maxima, const float *pull, int64_t n, int64_t rows,
-                  int64_t c, float *grad) {
+    add_to_maxima(const Number *x, const float *maxima, const float *pull, int64_t n, int64_t rows,
+                  int64_t c, Number *grad) {
     int64_t i = global_index();
     if (i >= n * c) return;
     int64_t first = i / c * rows * c + i % c;
     for (int64_t row = 0; row < rows; row++) {
-        float value = x[first + row * c];
+        float value = loaded(x[first + row * c]);
         if (fabsf(value) != maxima[i]) continue;
-        grad[first + row * c] += value > 0 ? pull[i] : value < 0 ? -pull[i] : 0;
+        float by = value > 0 ? pull[i] : value < 0 ? -pull[i] : 0;
+        grad[first + row * c] = rounded<Number>(loaded(grad[first + row * c]) + by);
         return;
     }
 }
@@ -259,24 +263,36 @@ void cuda_gate_defer(struct nn *nn, struct tensor *x, float *pull) {
     nn_scratch_free(nn, pull);
 }
 
-void cuda_gate_pull(struct nn *nn, const struct gate_flow *f, bool add, float *grad) {
+template <int EMBEDDING>
+static void run_pull_rows(struct nn *nn, const struct gate_flow *f, bool add, struct numbers grad) {
+    int64_t c = f->gate->channels;
+    struct tiles tiles = tiles_of(f->n, f->rows, c, TILE_ROWS_EACH);
+    with_type(grad.type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (pull_rows<EMBEDDING, Number>), tiles.grid, tiles.block, 0,
+               (const Number *)f->x.as<Number>(), (const Number *)f->scaled.as<Number>(), f->gates,
+               f->pull, f->n, f->rows, c, add, grad.as<Number>());
+    });
+}
+
+void cuda_gate_pull(struct nn *nn, const struct gate_flow *f, bool add, struct numbers grad) {
     int64_t c = f->gate->channels;
     if (f->n * f->rows * c == 0) return;
-    struct tiles tiles = tiles_of(f->n, f->rows, c, TILE_ROWS_EACH);
     switch (f->gate->embedding) {
     case GATE_EMBEDDING_L2:
-        LAUNCH(nn, (pull_rows<GATE_EMBEDDING_L2>), tiles.grid, tiles.block, 0, f->x, f->scaled,
-               f->gates, f->pull, f->n, f->rows, c, add, grad);
+        run_pull_rows<GATE_EMBEDDING_L2>(nn, f, add, grad);
         return;
     case GATE_EMBEDDING_L1:
-        LAUNCH(nn, (pull_rows<GATE_EMBEDDING_L1>), tiles.grid, tiles.block, 0, f->x, f->scaled,
-               f->gates, f->pull, f->n, f->rows, c, add, grad);
+        run_pull_rows<GATE_EMBEDDING_L1>(nn, f, add, grad);
         return;
     case GATE_EMBEDDING_LINF:
-        LAUNCH(nn, (pull_rows<GATE_EMBEDDING_LINF>), tiles.grid, tiles.block, 0, f->x, f->scaled,
-               f->gates, f->pull, f->n, f->rows, c, add, grad);
-        LAUNCH(nn, add_to_maxima, blocks_for(f->n * c, BLOCK_THREADS), BLOCK_THREADS, 0, f->x,
-               f->embeddings, f->pull, f->n, f->rows, c, grad);
+        run_pull_rows<GATE_EMBEDDING_LINF>(nn, f, add, grad);
+        with_type(grad.type, [&](auto number) {
+            using Number = decltype(number);
+            LAUNCH(nn, (add_to_maxima<Number>), blocks_for(f->n * c, BLOCK_THREADS), BLOCK_THREADS,
+                   0, (const Number *)f->x.as<Number>(), f->embeddings, f->pull, f->n, f->rows, c,
+                   grad.as<Number>());
+        });
         return;
     }
 }
@@ -305,25 +321,26 @@ void cuda_gate_backward(struct nn *nn, struct call *base) {
     int64_t rows = x->h * x->w;
     cuda_rows_relu_gradient(nn, base->out, call->relu);
     // The gradient behind the norm is the residual's too, so it is scaled in a copy.
-    float *copy = call->norm ? nn_scratch(nn, tensor_count(x)) : NULL;
+    struct numbers copy;
+    if (call->norm) copy = scratch_numbers(nn, x->type, tensor_count(x));
     float *opened = nn_scratch(nn, 2 * x->n * x->c);
     if (nn_failed(nn)) return;
     float *pull = opened + x->n * x->c;
-    const float *scaled = copy ? copy : base->out->grad;
-    if (copy) {
+    struct numbers scaled = copy.data ? copy : grad_of(base->out);
+    if (copy.data) {
         float *factors = cuda_norm_factors(nn, call->norm, x->c);
-        cuda_rows_scale(nn, base->out->grad, factors, 1, tensor_rows(x), x->c, copy);
+        cuda_rows_scale(nn, grad_of(base->out), factors, 1, tensor_rows(x), x->c, copy);
         nn_scratch_free(nn, factors);
     }
-    cuda_columns_reduce(nn, COLUMNS_DOT, scaled, x->data, x->n, rows, x->c, opened);
+    cuda_columns_reduce(nn, COLUMNS_DOT, scaled, data_of(x), x->n, rows, x->c, opened);
     cuda_gate_gradient(nn, call->gate, x->embedding, opened, x->n, pull);
     bool add = false;
-    float *grad = nn_grad(nn, x, &add);
-    const struct gate_flow flow = {call->gate,   x->data, scaled, call->gates,
-                                   x->embedding, pull,    x->n,   rows};
-    if (grad) cuda_gate_pull(nn, &flow, add, grad);
+    struct numbers grad = wanted_grad(nn, x, &add);
+    const struct gate_flow flow = {call->gate,   data_of(x), scaled, call->gates,
+                                   x->embedding, pull,       x->n,   rows};
+    if (grad.data) cuda_gate_pull(nn, &flow, add, grad);
     nn_scratch_free(nn, opened);
-    nn_scratch_free(nn, copy);
+    nn_scratch_free(nn, copy.data);
     nn_scratch_free(nn, call->gates);
     call->gates = NULL;
     cuda_rows_residual_gradient(nn, base->out, call->residual);

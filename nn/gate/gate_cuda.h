@@ -2,7 +2,7 @@
 // pointers but those of the gate's parameters are in the device's reach.
 #pragma once
 
-#include "nn/cuda/kernel.h"
+#include "nn/cuda/numbers.h"
 
 extern "C" {
 #include "nn/gate/gate.h"
@@ -28,10 +28,11 @@ void cuda_gate_defer(struct nn *nn, struct tensor *x, float *pull);
 // gates, embeddings and pull [n, c].
 struct gate_flow {
     const struct gate *gate;
-    const float *x, *scaled, *gates, *embeddings, *pull;
+    struct numbers x, scaled;
+    const float *gates, *embeddings, *pull;
     int64_t n, rows;
 };
 
 // grad = (add ? grad : 0) + scaled g + what flows back through the embedding. grad, like x, may be
 // scaled.
-void cuda_gate_pull(struct nn *nn, const struct gate_flow *flow, bool add, float *grad);
+void cuda_gate_pull(struct nn *nn, const struct gate_flow *flow, bool add, struct numbers grad);

@@ -28,8 +28,9 @@ static __device__ int64_t group_of(const struct shape &s, int64_t channel) {
 // ---- Forward ----
 
 // found[image, piece of the rows, c]
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    measure(const float *x, struct shape s, struct moments *found) {
+    measure(const Number *x, struct shape s, struct moments *found) {
     __shared__ struct moments lines[BLOCK_THREADS];
     int64_t j = tile_channel();
     unsigned number = threadIdx.y * blockDim.x + threadIdx.x;
@@ -38,12 +39,12 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         int64_t row = tile_first_row();
         struct moments own = {0, 0, 0};
         if (j < s.c && row < s.rows) {
-            float shift = x[first + row * s.c];
+            float shift = loaded(x[first + row * s.c]);
             float offset = 0;
             float squares = 0;
             int64_t count = 0;
             for (; row < s.rows; row += tile_row_step(), count++) {
-                float distance = x[first + row * s.c] - shift;
+                float distance = loaded(x[first + row * s.c]) - shift;
                 offset += distance;
                 squares += distance * distance;
             }
@@ -88,9 +89,10 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     statistics[2 * blockIdx.x + 1] = (float)moments_inverse_deviation(threads[0], epsilon);
 }
 
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    normalise(const float *x, struct shape s, const float *statistics, const float *weight,
-              const float *bias, const float *residual, bool relu, float *y) {
+    normalise(const Number *x, struct shape s, const float *statistics, const float *weight,
+              const float *bias, const Number *residual, bool relu, Number *y) {
     int64_t j = tile_channel();
     if (j >= s.c) return;
     for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
@@ -100,9 +102,9 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         float shift = bias[j];
         for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
             int64_t at = (image * s.rows + row) * s.c + j;
-            float value = (x[at] - mean) * scale + shift;
-            if (residual) value += residual[at];
-            y[at] = relu && value < 0 ? 0 : value; // a NaN stays one
+            float value = (loaded(x[at]) - mean) * scale + shift;
+            if (residual) value += loaded(residual[at]);
+            y[at] = rounded<Number>(relu && value < 0 ? 0 : value); // a NaN stays one
         }
     }
 }
@@ -115,7 +117,11 @@ static void find_statistics(struct nn *nn, const struct tensor *x, const struct 
     int64_t floats = (int64_t)(sizeof(struct moments) / sizeof(float));
     float *memory = nn_scratch(nn, s.n * parts * s.c * floats);
     struct moments *moments = (struct moments *)(void *)memory;
-    LAUNCH(nn, measure, tiles.grid, tiles.block, 0, (const float *)x->data, s, moments);
+    with_type(x->type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (measure<Number>), tiles.grid, tiles.block, 0,
+               (const Number *)data_of(x).as<Number>(), s, moments);
+    });
     LAUNCH(nn, conclude, (unsigned)(s.n * s.groups), BLOCK_THREADS, 0,
            (const struct moments *)moments, s, parts, (double)norm->epsilon, statistics);
     nn_scratch_free(nn, memory);
@@ -133,10 +139,13 @@ void cuda_group_norm_forward(struct nn *nn, struct call *base) {
         const float *weight = operand_values(&o, norm->weight);
         const float *bias = operand_values(&o, norm->bias);
         struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH);
-        LAUNCH(nn, normalise, tiles.grid, tiles.block, 0, (const float *)x->data, s,
-               (const float *)call->statistics, weight, bias,
-               (const float *)(call->residual ? call->residual->data : NULL), call->relu,
-               base->out->data);
+        with_type(x->type, [&](auto number) {
+            using Number = decltype(number);
+            LAUNCH(nn, (normalise<Number>), tiles.grid, tiles.block, 0,
+                   (const Number *)data_of(x).as<Number>(), s, (const float *)call->statistics,
+                   weight, bias, (const Number *)data_of(call->residual).as<Number>(), call->relu,
+                   data_of(base->out).as<Number>());
+        });
         operands_end(&o);
     }
     if (nn->mode == NN_INFERENCE) {
@@ -148,15 +157,16 @@ void cuda_group_norm_forward(struct nn *nn, struct call *base) {
 // ---- Backward ----
 
 // t = (x - mean) / deviation
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    make_normalised(const float *x, struct shape s, const float *statistics, float *t) {
+    make_normalised(const Number *x, struct shape s, const float *statistics, Number *t) {
     int64_t j = tile_channel();
     if (j >= s.c) return;
     for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
         const float *of_group = statistics + 2 * (image * s.groups + group_of(s, j));
         for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
             int64_t at = (image * s.rows + row) * s.c + j;
-            t[at] = (x[at] - of_group[0]) * of_group[1];
+            t[at] = rounded<Number>((loaded(x[at]) - of_group[0]) * of_group[1]);
         }
     }
 }
@@ -184,9 +194,10 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 // grad = (add ? grad : 0) + (dy weight - mean dt - t mean dt t) / deviation
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pull(const float *t, const float *dy, struct shape s, const float *statistics,
-         const float *means, const float *weight, bool add, float *grad) {
+    pull(const Number *t, const Number *dy, struct shape s, const float *statistics,
+         const float *means, const float *weight, bool add, Number *grad) {
     int64_t j = tile_channel();
     if (j >= s.c) return;
     for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
@@ -197,24 +208,27 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
         float slope = means[group + 1] * inverse;
         for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
             int64_t at = (image * s.rows + row) * s.c + j;
-            float value = dy[at] * scale - (level + t[at] * slope);
-            grad[at] = add ? grad[at] + value : value;
+            float value = loaded(dy[at]) * scale - (level + loaded(t[at]) * slope);
+            grad[at] = rounded<Number>(add ? loaded(grad[at]) + value : value);
         }
     }
 }
 
 static void backward(struct nn *nn, const struct group_norm_call *call, struct tensor *x) {
     struct shape s = shape_of(x, call->norm);
-    const float *dy = call->call.out->grad;
+    struct numbers dy = grad_of(call->call.out);
     const float *statistics = call->statistics;
-    float *t = nn_scratch(nn, tensor_count(x));
+    struct numbers t = scratch_numbers(nn, x->type, tensor_count(x));
     float *sums = nn_scratch(nn, 2 * s.n * s.c + 2 * s.n * s.groups);
     if (nn_failed(nn)) return;
     float *dots = sums + s.n * s.c;
     float *means = dots + s.n * s.c;
     struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH);
-    LAUNCH(nn, make_normalised, tiles.grid, tiles.block, 0, (const float *)x->data, s, statistics,
-           t);
+    with_type(x->type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (make_normalised<Number>), tiles.grid, tiles.block, 0,
+               (const Number *)data_of(x).as<Number>(), s, statistics, t.as<Number>());
+    });
     cuda_columns_reduce(nn, COLUMNS_SUM, dy, NULL, s.n, s.rows, s.c, sums);
     cuda_columns_reduce(nn, COLUMNS_DOT, dy, t, s.n, s.rows, s.c, dots);
     struct operands o = {.nn = nn};
@@ -223,17 +237,21 @@ static void backward(struct nn *nn, const struct group_norm_call *call, struct t
     if (dbias) cuda_columns_add(nn, sums, s.n, s.c, dbias);
     if (dweight) cuda_columns_add(nn, dots, s.n, s.c, dweight);
     bool add = false;
-    float *grad = nn_grad(nn, x, &add);
-    if (grad) {
+    struct numbers grad = wanted_grad(nn, x, &add);
+    if (grad.data) {
         const float *weight = operand_values(&o, call->norm->weight);
         LAUNCH(nn, group_means, (unsigned)(s.n * s.groups), BLOCK_THREADS, 0, (const float *)sums,
                (const float *)dots, weight, s, means);
-        LAUNCH(nn, pull, tiles.grid, tiles.block, 0, (const float *)t, dy, s, statistics,
-               (const float *)means, weight, add, grad);
+        with_type(x->type, [&](auto number) {
+            using Number = decltype(number);
+            LAUNCH(nn, (pull<Number>), tiles.grid, tiles.block, 0, (const Number *)t.as<Number>(),
+                   (const Number *)dy.as<Number>(), s, statistics, (const float *)means, weight,
+                   add, grad.as<Number>());
+        });
     }
     operands_end(&o);
     nn_scratch_free(nn, sums);
-    nn_scratch_free(nn, t);
+    nn_scratch_free(nn, t.data);
 }
 
 void cuda_group_norm_backward(struct nn *nn, struct call *base) {

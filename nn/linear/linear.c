@@ -11,7 +11,8 @@ struct tensor *linear_forward(struct nn *nn, struct linear *linear, struct tenso
     call->call.trains = linear->weight->grad || linear->bias->grad;
     call->call.multiply_adds = (double)x->n * (double)linear->in * (double)linear->out;
     call_add_input(&call->call, x);
-    call->call.out = nn_tensor(nn, x->n, 1, 1, linear->out);
+    enum number_type type = linear->float32_result ? NUMBER_FLOAT32 : nn->activations;
+    call->call.out = nn_tensor_of(nn, type, x->n, 1, 1, linear->out);
     nn_run(nn, &call->call);
     return call->call.out;
 }

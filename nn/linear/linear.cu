@@ -10,12 +10,13 @@ extern "C" {
 }
 
 // permuted[out, (h, w), c] = weights[out, c, (h, w)], or the other way and added.
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    permute(const float *weights, int64_t count, int64_t area, int64_t c, float *permuted) {
+    permute(const float *weights, int64_t count, int64_t area, int64_t c, Number *permuted) {
     int64_t i = global_index();
     if (i >= count) return;
     int64_t out = i / (area * c);
-    permuted[i] = weights[(out * c + i % c) * area + i / c % area];
+    permuted[i] = rounded<Number>(weights[(out * c + i % c) * area + i / c % area]);
 }
 
 static __global__ void __launch_bounds__(BLOCK_THREADS)
@@ -26,17 +27,22 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     grad[(out * c + i % c) * area + i / c % area] += permuted[i];
 }
 
-static void run_permute(struct nn *nn, const struct linear *linear, int64_t area, float *permuted) {
+static void run_permute(struct nn *nn, const struct linear *linear, int64_t area,
+                        struct numbers permuted) {
     struct operands o = {.nn = nn};
+    int64_t count = linear->weight->count;
     const float *weights = operand_values(&o, linear->weight);
-    LAUNCH(nn, permute, blocks_for(linear->weight->count, BLOCK_THREADS), BLOCK_THREADS, 0, weights,
-           linear->weight->count, area, linear->in / area, permuted);
+    with_type(permuted.type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (permute<Number>), blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0, weights,
+               count, area, linear->in / area, permuted.as<Number>());
+    });
     operands_end(&o);
 }
 
 // In scratch memory.
-static float *permuted_weights(struct nn *nn, const struct linear *linear, int64_t area) {
-    float *permuted = nn_scratch(nn, linear->weight->count);
+static struct numbers permuted_weights(struct nn *nn, const struct linear *linear, int64_t area) {
+    struct numbers permuted = scratch_numbers(nn, nn->activations, linear->weight->count);
     run_permute(nn, linear, area, permuted);
     return permuted;
 }
@@ -46,11 +52,12 @@ struct linear_cache {
     struct kept permuted; // its form is the area
 };
 
-static const float *kept_weights(struct nn *nn, struct linear *linear, int64_t area) {
+static struct numbers kept_weights(struct nn *nn, struct linear *linear, int64_t area) {
     struct linear_cache *cache = cuda_cache(nn, &linear->cache);
-    if (!cache) return NULL;
-    return cuda_kept(nn, &cache->permuted, linear->weight, linear->weight->count, area,
-                     [&](float *values) { run_permute(nn, linear, area, values); });
+    if (!cache) return numbers();
+    return cuda_kept_numbers(nn, &cache->permuted, linear->weight, nn->activations,
+                             linear->weight->count, area,
+                             [&](struct numbers values) { run_permute(nn, linear, area, values); });
 }
 
 void cuda_linear_forward(struct nn *nn, struct call *base) {
@@ -58,16 +65,27 @@ void cuda_linear_forward(struct nn *nn, struct call *base) {
     struct linear *linear = call->linear;
     const struct tensor *x = base->inputs[0];
     int64_t area = x->h * x->w;
+    const struct tensor *y = base->out;
     bool keeps = nn->mode == NN_INFERENCE;
+    bool widens = y->type != nn->activations;
     if (x->n == 0) return;
-    float *own = keeps ? NULL : permuted_weights(nn, linear, area);
-    const float *weights = keeps ? kept_weights(nn, linear, area) : own;
+    CHECK(x->type == nn->activations);
+    struct numbers own;
+    if (!keeps) own = permuted_weights(nn, linear, area);
+    struct numbers weights = keeps ? kept_weights(nn, linear, area) : own;
+    struct numbers out = data_of(y);
+    if (widens) out = scratch_numbers(nn, nn->activations, tensor_count(y));
+    if (nn_failed(nn)) return;
     struct operands o = {.nn = nn};
     const struct dnn_epilogue epilogue = {operand_values(&o, linear->bias), NULL, call->relu};
     struct dnn_shape shape = dnn_product(x->n, linear->in, linear->out);
-    dnn_forward(nn, &shape, x->data, weights, &epilogue, base->out->data);
+    dnn_forward(nn, &shape, data_of(x), weights, &epilogue, out);
     operands_end(&o);
-    nn_scratch_free(nn, own);
+    if (widens) {
+        cuda_rows_convert(nn, out, tensor_count(y), data_of(y));
+        nn_scratch_free(nn, out.data);
+    }
+    nn_scratch_free(nn, own.data);
 }
 
 void cuda_linear_backward(struct nn *nn, struct call *base) {
@@ -79,22 +97,25 @@ void cuda_linear_backward(struct nn *nn, struct call *base) {
     if (x->n == 0) return; // nothing flows, and an input without a gradient has an empty one
     struct dnn_shape shape = dnn_product(x->n, linear->in, linear->out);
     cuda_rows_relu_gradient(nn, base->out, call->relu);
-    const float *dz = base->out->grad;
-    cuda_rows_bias_gradient(nn, dz, x->n, linear->out, linear->bias);
+    void *copy = NULL;
+    cuda_rows_bias_gradient(nn, grad_of(base->out), x->n, linear->out, linear->bias);
+    struct numbers dz =
+        cuda_rows_as(nn, nn->activations, grad_of(base->out), tensor_count(base->out), &copy);
     struct operands o = {.nn = nn};
     float *grad = operand_gradient(&o, linear->weight);
     if (grad) {
         float *permuted = nn_scratch(nn, count);
-        dnn_backward_weights(nn, &shape, x->data, dz, permuted);
+        dnn_backward_weights(nn, &shape, data_of(x), dz, permuted);
         LAUNCH(nn, add_permuted, blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
                (const float *)permuted, count, area, linear->in / area, grad);
         nn_scratch_free(nn, permuted);
     }
     operands_end(&o);
     bool add = false;
-    float *dx = nn_grad(nn, x, &add);
-    if (!dx) return;
-    float *weights = permuted_weights(nn, linear, area);
-    dnn_backward_data(nn, &shape, dz, weights, add, dx);
-    nn_scratch_free(nn, weights);
+    struct numbers dx = wanted_grad(nn, x, &add);
+    struct numbers weights;
+    if (dx.data) weights = permuted_weights(nn, linear, area);
+    if (dx.data) dnn_backward_data(nn, &shape, dz, weights, add, dx);
+    nn_scratch_free(nn, weights.data);
+    nn_scratch_free(nn, copy);
 }

@@ -24,6 +24,7 @@ struct linear {
     int64_t in, out;
     struct parameter *weight;   // [out, in]
     struct parameter *bias;     // [out]
+    bool float32_result;        // see struct conv
     struct linear_cache *cache; // the device's copies of the weights; owned by the nn that runs it
 };
 

@@ -11,8 +11,8 @@ struct tensor *max_pool_forward(struct nn *nn, struct tensor *x, int64_t kernel,
     call->stride = stride;
     call->padding = padding;
     call_add_input(&call->call, x);
-    call->call.out = nn_tensor(nn, x->n, (x->h + 2 * padding - kernel) / stride + 1,
-                               (x->w + 2 * padding - kernel) / stride + 1, x->c);
+    call->call.out = nn_tensor_of(nn, x->type, x->n, (x->h + 2 * padding - kernel) / stride + 1,
+                                  (x->w + 2 * padding - kernel) / stride + 1, x->c);
     nn_run(nn, &call->call);
     return call->call.out;
 }

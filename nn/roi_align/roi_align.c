@@ -7,7 +7,7 @@ static void check_pyramid(const struct roi_pyramid *pyramid) {
     const struct tensor *first = pyramid->levels[0];
     for (int i = 0; i < pyramid->num_levels; i++) {
         const struct tensor *level = pyramid->levels[i];
-        CHECK(level->n == first->n && level->c == first->c);
+        CHECK(level->n == first->n && level->c == first->c && level->type == first->type);
         CHECK(level->h >= 1 && level->h <= INT32_MAX && level->w >= 1 && level->w <= INT32_MAX);
         CHECK(pyramid->scales[i] > 0);
     }
@@ -29,7 +29,8 @@ struct tensor *roi_align_forward(struct nn *nn, const struct roi_align *settings
     // Elsewhere, and after a failure, nobody has computed the boxes yet.
     if (nn->device == NN_CPU && !nn_failed(nn)) check_indices(pyramid, rois);
     struct roi_align_call *call = nn_call(nn, OP_roi_align, sizeof *call);
-    struct tensor *out = nn_tensor(nn, rois->count, size, size, pyramid->levels[0]->c);
+    struct tensor *out =
+        nn_tensor_of(nn, pyramid->levels[0]->type, rois->count, size, size, pyramid->levels[0]->c);
     call->settings = *settings;
     call->pyramid = *pyramid;
     call->rois = *rois;

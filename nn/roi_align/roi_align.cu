@@ -5,7 +5,7 @@
 // some channels of a square tile of positions, and goes through the RoIs that touch it in their
 // order: no two threads add to one place, so the sums are always the same.
 
-#include "nn/cuda/kernel.h"
+#include "nn/cuda/numbers.h"
 
 extern "C" {
 #include "nn/roi_align/roi_align_math.h"
@@ -16,7 +16,7 @@ enum { ROWS, COLUMNS, NUM_AXES };
 struct level {
     int64_t h, w;
     float scale;
-    const float *data;
+    const void *data; // of the type that the kernel is for
 };
 
 // All that kernels need to know.
@@ -87,14 +87,14 @@ enum { CHANNELS_EACH = 4, CHANNELS_MANY = 128 };
 
 // A block has some bins and goes through their channels. A thread's channels are each blockDim.x
 // apart, so that a warp reads neighbours.
-template <int EACH>
-static __global__ void __launch_bounds__(BLOCK_THREADS) gather(struct pyramid_view v, float *out) {
+template <int EACH, class Number>
+static __global__ void __launch_bounds__(BLOCK_THREADS) gather(struct pyramid_view v, Number *out) {
     unsigned size = (unsigned)v.settings.output_size;
     unsigned bin = blockIdx.x * blockDim.y + threadIdx.y;
     unsigned roi = bin / size / size;
     if (roi >= v.count) return;
     const struct level &level = v.levels[v.of_level[roi]];
-    const float *features = level.data + v.images[roi] * level.h * level.w * v.c;
+    const Number *features = (const Number *)level.data + v.images[roi] * level.h * level.w * v.c;
     int64_t rows = list_of(v, roi, ROWS, bin / size % size);
     int64_t columns = list_of(v, roi, COLUMNS, bin % size);
     const struct roi_tap *row_taps = v.taps + rows * v.per_bin;
@@ -102,13 +102,14 @@ static __global__ void __launch_bounds__(BLOCK_THREADS) gather(struct pyramid_vi
     for (int64_t j = threadIdx.x; j < v.c; j += blockDim.x * EACH) {
         float totals[EACH] = {};
         for (int32_t r = 0; r < v.counts[rows]; r++) {
-            const float *line = features + row_taps[r].index * level.w * v.c;
+            const Number *line = features + row_taps[r].index * level.w * v.c;
             float along[EACH] = {};
             for (int32_t k = 0; k < v.counts[columns]; k++) {
                 struct roi_tap tap = column_taps[k];
                 for (int i = 0; i < EACH; i++) {
                     int64_t channel = j + i * blockDim.x;
-                    if (channel < v.c) along[i] += line[tap.index * v.c + channel] * tap.weight;
+                    if (channel < v.c)
+                        along[i] += loaded(line[tap.index * v.c + channel]) * tap.weight;
                 }
             }
             for (int i = 0; i < EACH; i++)
@@ -116,20 +117,24 @@ static __global__ void __launch_bounds__(BLOCK_THREADS) gather(struct pyramid_vi
         }
         for (int i = 0; i < EACH; i++) {
             int64_t channel = j + i * blockDim.x;
-            if (channel < v.c) out[bin * v.c + channel] = totals[i];
+            if (channel < v.c) out[bin * v.c + channel] = rounded<Number>(totals[i]);
         }
     }
 }
 
 // Threads side by side have channels, as far as there are any, and then bins.
 template <int EACH>
-static void run_gather(struct nn *nn, const struct pyramid_view &v, float *out) {
+static void run_gather(struct nn *nn, const struct pyramid_view &v, const struct tensor *out) {
     int64_t bins = v.count * v.settings.output_size * v.settings.output_size;
     unsigned channels = 1;
     while (channels < BLOCK_THREADS && channels * EACH < v.c)
         channels *= 2;
     dim3 block(channels, BLOCK_THREADS / channels);
-    LAUNCH(nn, gather<EACH>, blocks_for(bins, block.y), block, 0, v, out);
+    with_type(out->type, [&](auto number) {
+        using Number = decltype(number);
+        LAUNCH(nn, (gather<EACH, Number>), blocks_for(bins, block.y), block, 0, v,
+               data_of(out).as<Number>());
+    });
 }
 
 void cuda_roi_align_forward(struct nn *nn, struct call *base) {
@@ -139,9 +144,9 @@ void cuda_roi_align_forward(struct nn *nn, struct call *base) {
     struct pyramid_view v = view_of(&o, call);
     run_find_taps(nn, v);
     if (v.c < CHANNELS_MANY)
-        run_gather<1>(nn, v, base->out->data);
+        run_gather<1>(nn, v, base->out);
     else
-        run_gather<CHANNELS_EACH>(nn, v, base->out->data);
+        run_gather<CHANNELS_EACH>(nn, v, base->out);
     nn_scratch_free(nn, v.memory);
     operands_end(&o);
 }
@@ -164,9 +169,9 @@ static_assert(NUM_AXES * (int)ROI_ALIGN_MAX_OUTPUT <= (int)BLOCK_THREADS,
 // All levels' gradients.
 struct pyramid_backward {
     struct pyramid_view v;
-    const float *dout;
+    const void *dout; // of the type that the kernel is for, like the next
     int num_levels;
-    float *grads[ROI_MAX_LEVELS];  // NULL if nobody wants it
+    void *grads[ROI_MAX_LEVELS];   // NULL if nobody wants it
     bool add[ROI_MAX_LEVELS];      // to what is there
     int64_t tiles[ROI_MAX_LEVELS]; // of all images; 0 without a gradient
     int32_t *rois;                 // [n, levels, count]: those of an image and level, in order
@@ -292,15 +297,17 @@ static __device__ void find_weights(const struct pyramid_view &v, const struct t
 
 // along[i] = what a row of bins [output size, c] gives to the tile's columns. lists is the first
 // list of columns. Some bins are read before the first is used.
+template <class Number>
 static __device__ void along_columns(const struct weights &weights, int lists, int size,
-                                     const float *bins, int64_t c, float along[TILE_SIDE]) {
+                                     const Number *bins, int64_t c, float along[TILE_SIDE]) {
     for (int i = 0; i < TILE_SIDE; i++)
         along[i] = 0;
     for (int first = 0; first < size; first += READ_AHEAD) {
         float values[READ_AHEAD];
         for (int k = 0; k < READ_AHEAD; k++)
-            values[k] =
-                first + k < size && weights.any[lists + first + k] ? bins[(first + k) * c] : 0;
+            values[k] = first + k < size && weights.any[lists + first + k]
+                            ? loaded(bins[(first + k) * c])
+                            : 0;
         for (int k = 0; k < READ_AHEAD; k++) {
             if (first + k >= size || !weights.any[lists + first + k]) continue;
             for (int i = 0; i < TILE_SIDE; i++)
@@ -311,8 +318,9 @@ static __device__ void along_columns(const struct weights &weights, int lists, i
 
 // Adds what a RoI, whose lists come after the given ones, gives to a thread's rows of a tile; bins
 // is one channel of its gradient.
+template <class Number>
 static __device__ void add_roi(const struct weights &weights, int lists, int size,
-                               const float *bins, int64_t c, float totals[ROWS_EACH][TILE_SIDE]) {
+                               const Number *bins, int64_t c, float totals[ROWS_EACH][TILE_SIDE]) {
     for (int p = 0; p < size; p++) {
         const float *rows = weights.values[lists + p] + threadIdx.y * ROWS_EACH;
         bool any = false;
@@ -327,6 +335,7 @@ static __device__ void add_roi(const struct weights &weights, int lists, int siz
     }
 }
 
+template <class Number>
 static __device__ void store(const struct pyramid_backward &b, const struct tile &tile,
                              const float totals[ROWS_EACH][TILE_SIDE]) {
     const struct level &level = b.v.levels[tile.level];
@@ -336,17 +345,19 @@ static __device__ void store(const struct pyramid_backward &b, const struct tile
     if (j >= b.v.c) return;
     for (int r = 0; r < ROWS_EACH; r++) {
         if (first + r >= level.h) return;
-        float *grad = b.grads[tile.level] +
-                      ((tile.image * level.h + first + r) * level.w + tile.column) * b.v.c + j;
+        Number *grad = (Number *)b.grads[tile.level] +
+                       ((tile.image * level.h + first + r) * level.w + tile.column) * b.v.c + j;
         for (int i = 0; i < TILE_SIDE; i++) {
             if (tile.column + i >= level.w) break;
-            grad[i * b.v.c] = add ? grad[i * b.v.c] + totals[r][i] : totals[r][i];
+            float old = add ? loaded(grad[i * b.v.c]) : 0;
+            grad[i * b.v.c] = rounded<Number>(add ? old + totals[r][i] : totals[r][i]);
         }
     }
 }
 
 // A block asks of as many RoIs at once as it has threads which touch its tile, and goes through
 // those. A thread has some rows of one channel in registers.
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_AT_LEAST)
     scatter(struct pyramid_backward b) {
     __shared__ int32_t touching[BLOCK_THREADS];
@@ -357,7 +368,8 @@ static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_AT_LEAST)
     int size = (int)b.v.settings.output_size;
     int at_once = (int)BLOCK_THREADS / (NUM_AXES * size);
     int64_t j = tile.channel + threadIdx.x;
-    const float *dout = b.dout + (j < b.v.c ? j : 0); // threads beyond the last read another's
+    const Number *dout =
+        (const Number *)b.dout + (j < b.v.c ? j : 0); // threads beyond the last read another's
     float totals[ROWS_EACH][TILE_SIDE] = {};
     bool touched = false;
     for (int32_t begin = 0; begin < b.num_rois[place]; begin += BLOCK_THREADS) {
@@ -375,7 +387,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_AT_LEAST)
         }
         touched = touched || count > 0;
     }
-    if (touched || !b.add[tile.level]) store(b, tile, totals);
+    if (touched || !b.add[tile.level]) store<Number>(b, tile, totals);
 }
 
 // Memory for the lists of RoIs is the caller's to free.
@@ -410,8 +422,11 @@ void cuda_roi_align_backward(struct nn *nn, struct call *base) {
     }
     if (tiles > 0 && v.c > 0) {
         LAUNCH(nn, list_rois, (unsigned)(v.n * b.num_levels), BLOCK_THREADS, 0, b);
-        LAUNCH(nn, scatter, (unsigned)(tiles * blocks_for(v.c, TILE_CHANNELS)),
-               dim3(TILE_CHANNELS, TILE_GROUPS), 0, b);
+        with_type(base->out->type, [&](auto number) {
+            using Number = decltype(number);
+            LAUNCH(nn, (scatter<Number>), (unsigned)(tiles * blocks_for(v.c, TILE_CHANNELS)),
+                   dim3(TILE_CHANNELS, TILE_GROUPS), 0, b);
+        });
     }
     nn_scratch_free(nn, (float *)(void *)b.rois);
     nn_scratch_free(nn, v.memory);

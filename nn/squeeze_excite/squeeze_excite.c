@@ -23,7 +23,7 @@ struct tensor *squeeze_excite_forward(struct nn *nn, const struct squeeze_excite
         (double)tensor_count(x) + 2 * (double)x->n * (double)se->fc1_weight->count;
     call_add_input(&call->call, x);
     call_add_input(&call->call, residual);
-    call->call.out = nn_tensor(nn, x->n, x->h, x->w, x->c);
+    call->call.out = nn_tensor_of(nn, x->type, x->n, x->h, x->w, x->c);
     nn_run(nn, &call->call);
     return call->call.out;
 }

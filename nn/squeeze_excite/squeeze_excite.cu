@@ -87,7 +87,7 @@ void cuda_squeeze_excite_forward(struct nn *nn, struct call *base) {
     call->state = nn_scratch(nn, 2 * x->n * x->c + x->n * se->hidden);
     if (!call->state) return;
     struct squeeze_excite_state state = squeeze_excite_state_of(call);
-    cuda_columns_reduce(nn, COLUMNS_SUM, x->data, NULL, x->n, rows, x->c, state.means);
+    cuda_columns_reduce(nn, COLUMNS_SUM, data_of(x), NULL, x->n, rows, x->c, state.means);
     if (x->n) {
         struct operands o = {.nn = nn};
         struct layers layers = layers_of(&o, se);
@@ -116,16 +116,17 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 // grad = (add ? grad : 0) + dy gates + pull: through the product, and through the means.
+template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pull_rows(const float *dy, const float *gates, const float *pull, int64_t n, int64_t rows,
-              int64_t c, bool add, float *grad) {
+    pull_rows(const Number *dy, const float *gates, const float *pull, int64_t n, int64_t rows,
+              int64_t c, bool add, Number *grad) {
     int64_t j = tile_channel();
     if (j >= c) return;
     for (int64_t image = blockIdx.z; image < n; image += gridDim.z) {
         for (int64_t row = tile_first_row(); row < rows; row += tile_row_step()) {
             int64_t at = (image * rows + row) * c + j;
-            float value = dy[at] * gates[image * c + j] + pull[image * c + j];
-            grad[at] = add ? grad[at] + value : value;
+            float value = loaded(dy[at]) * gates[image * c + j] + pull[image * c + j];
+            grad[at] = rounded<Number>(add ? loaded(grad[at]) + value : value);
         }
     }
 }
@@ -172,14 +173,18 @@ void cuda_squeeze_excite_backward(struct nn *nn, struct call *base) {
     if (!opened) return;
     float *pull = opened + x->n * x->c;
     float *hidden = pull + x->n * x->c;
-    cuda_columns_reduce(nn, COLUMNS_DOT, base->out->grad, x->data, x->n, rows, x->c, opened);
+    cuda_columns_reduce(nn, COLUMNS_DOT, grad_of(base->out), data_of(x), x->n, rows, x->c, opened);
     if (x->n) layers_backward(nn, call, opened, pull, hidden);
     bool add = false;
-    float *grad = nn_grad(nn, x, &add);
-    if (grad && x->n) {
+    struct numbers grad = wanted_grad(nn, x, &add);
+    if (grad.data && x->n) {
         struct tiles tiles = tiles_of(x->n, rows, x->c, TILE_ROWS_EACH);
-        LAUNCH(nn, pull_rows, tiles.grid, tiles.block, 0, (const float *)base->out->grad,
-               (const float *)state.gates, (const float *)pull, x->n, rows, x->c, add, grad);
+        with_type(x->type, [&](auto number) {
+            using Number = decltype(number);
+            LAUNCH(nn, (pull_rows<Number>), tiles.grid, tiles.block, 0,
+                   (const Number *)grad_of(base->out).as<Number>(), (const float *)state.gates,
+                   (const float *)pull, x->n, rows, x->c, add, grad.as<Number>());
+        });
     }
     nn_scratch_free(nn, opened);
     nn_scratch_free(nn, call->state);

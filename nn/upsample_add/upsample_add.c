@@ -7,7 +7,8 @@ struct tensor *upsample_add_forward(struct nn *nn, struct tensor *lateral, struc
     struct upsample_add_call *call = nn_call(nn, OP_upsample_add, sizeof *call);
     call_add_input(&call->call, lateral);
     call_add_input(&call->call, top);
-    call->call.out = nn_tensor(nn, lateral->n, lateral->h, lateral->w, lateral->c);
+    call->call.out =
+        nn_tensor_of(nn, lateral->type, lateral->n, lateral->h, lateral->w, lateral->c);
     nn_run(nn, &call->call);
     return call->call.out;
 }

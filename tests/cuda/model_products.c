@@ -21,7 +21,8 @@ struct collector {
 static void add(struct collector *c, enum product_kind kind, const struct dnn_shape *shape,
                 int64_t n, int32_t epilogue) {
     struct product_list *list = c->list;
-    struct product product = {*shape, (int32_t)kind, epilogue, PRODUCT_MAX_ALIGNMENT, c->rules};
+    struct product product = {*shape,   (int32_t)kind, epilogue, PRODUCT_MAX_ALIGNMENT,
+                              c->rules, NUMBER_FLOAT32};
     product.shape.n = n;
     product.shape.at_once = 0;
     uint64_t mask = sizeof list->places / sizeof *list->places - 1;

@@ -48,14 +48,6 @@ static void no_memory(void) {
         STATUS_MEMORY, "CUDA: step memory: out of memory");
 }
 
-static void no_bf16(void) {
-    struct nn *nn = NULL;
-    struct error err = {0};
-    const struct nn_options options = {
-        .device = NN_CUDA, .precision = NN_BF16, .cuda_module = CUDA_MODULE};
-    EXPECT_STATUS(nn_create(&nn, &options, &err), STATUS_UNSUPPORTED, &err);
-}
-
 static void opens(void) {
     struct nn *nn = NULL;
     struct error err;
@@ -164,7 +156,6 @@ int main(int argc, char **argv) {
                                           {"no_device", no_device},
                                           {"old_device", old_device},
                                           {"no_memory", no_memory},
-                                          {"no_bf16", no_bf16},
                                           {"opens", opens},
                                           {"two_devices", two_devices},
                                           {"facts", facts},

@@ -63,7 +63,8 @@ static void kept_line(int64_t version, const char *start, char *line) {
     line[strcspn(line, "\n")] = 0;
 }
 
-static void expect_plans(const char *device, const char *precision, int32_t rules) {
+static void expect_plans(const char *device, const char *precision, enum number_type type,
+                         int32_t rules) {
     struct plans *plans = open_plans(device);
     const struct product_list *list = products_of_all();
     int64_t largest = 0;
@@ -73,6 +74,7 @@ static void expect_plans(const char *device, const char *precision, int32_t rule
         struct error err = {0};
         struct product product = list->items[i];
         product.rules = rules;
+        product.type = (int64_t)type;
         EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
         if (err.code != STATUS_OK || plan_workspace_bytes(plan) <= largest) continue;
         largest = plan_workspace_bytes(plan);
@@ -94,19 +96,35 @@ static void expect_plans(const char *device, const char *precision, int32_t rule
 }
 
 static void a100(void) {
-    expect_plans("a100", "float32", 0);
+    expect_plans("a100", "float32", NUMBER_FLOAT32, 0);
 }
 
 static void a100_tf32(void) {
-    expect_plans("a100", "tf32", PRODUCT_TF32);
+    expect_plans("a100", "tf32", NUMBER_FLOAT32, PRODUCT_TF32);
+}
+
+static void a100_bf16(void) {
+    expect_plans("a100", "bfloat16", NUMBER_BF16, 0);
+}
+
+static void a100_fp16(void) {
+    expect_plans("a100", "float16", NUMBER_FP16, 0);
 }
 
 static void h100(void) {
-    expect_plans("h100", "float32", 0);
+    expect_plans("h100", "float32", NUMBER_FLOAT32, 0);
 }
 
 static void h100_tf32(void) {
-    expect_plans("h100", "tf32", PRODUCT_TF32);
+    expect_plans("h100", "tf32", NUMBER_FLOAT32, PRODUCT_TF32);
+}
+
+static void h100_bf16(void) {
+    expect_plans("h100", "bfloat16", NUMBER_BF16, 0);
+}
+
+static void h100_fp16(void) {
+    expect_plans("h100", "float16", NUMBER_FP16, 0);
 }
 
 // ---- Rules ----
@@ -233,8 +251,12 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"a100", a100},
                                           {"a100_tf32", a100_tf32},
+                                          {"a100_bf16", a100_bf16},
+                                          {"a100_fp16", a100_fp16},
                                           {"h100", h100},
                                           {"h100_tf32", h100_tf32},
+                                          {"h100_bf16", h100_bf16},
+                                          {"h100_fp16", h100_fp16},
                                           {"rules", rules},
                                           {"no_plan", no_plan},
                                           {"compiled_a100", compiled_a100},

@@ -18,20 +18,20 @@ void cudnn_plans_close(struct plans *plans) {
     (void)plans;
 }
 
-bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                   const float *weights, const struct dnn_epilogue *epilogue, float *y) {
+bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                   struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
     (void)nn, (void)shape, (void)x, (void)weights, (void)epilogue, (void)y;
     return false;
 }
 
-bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                         const float *weights, bool add, float *dx) {
+bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                         struct numbers weights, bool add, struct numbers dx) {
     (void)nn, (void)shape, (void)dy, (void)weights, (void)add, (void)dx;
     return false;
 }
 
-bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                            const float *dy, float *dweights) {
+bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                            struct numbers dy, struct numbers dweights) {
     (void)nn, (void)shape, (void)x, (void)dy, (void)dweights;
     return false;
 }

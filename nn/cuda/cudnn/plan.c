@@ -8,13 +8,17 @@ static const int64_t MAX_WORKSPACE_BYTES = (int64_t)256 << 20;
 // ---- Which engines are wanted ----
 
 // Whether it computes what was asked for: always the same, and in the precision asked for.
-static bool is_wanted(int32_t rules, const cudnnBackendNumericalNote_t *notes, int64_t count) {
+static bool is_wanted(const struct product *product, const cudnnBackendNumericalNote_t *notes,
+                      int64_t count) {
+    int32_t rules = product->rules;
     for (int64_t i = 0; i < count; i++) {
         switch (notes[i]) {
         case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
         case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
             return false;
-        case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+        case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: // round no factors that have 16 bits
+            if (product->type == NUMBER_FLOAT32 && !(rules & PRODUCT_TF32)) return false;
+            break;
         case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
             if (!(rules & PRODUCT_TF32)) return false;
             break;
@@ -52,7 +56,7 @@ static int64_t engine_of(struct plan *plan, descriptor configuration) {
                                         notes) == CUDNN_STATUS_SUCCESS &&
         cudnn->cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1,
                                         &found, &number) == CUDNN_STATUS_SUCCESS;
-    return known && is_wanted(plan->product.rules, notes, count) ? number : -1;
+    return known && is_wanted(&plan->product, notes, count) ? number : -1;
 }
 
 // ---- Trying them ----

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "nn/cuda/dnn_shape.h"
+#include "nn/tensor.h"
 
 enum product_kind {
     PRODUCT_FORWARD,
@@ -20,8 +21,8 @@ enum product_epilogue {
     EPILOGUE_RESIDUAL = 2, // + residual, which has the result's shape
     EPILOGUE_RELU = 4,
     EPILOGUE_ADD = 8, // + what is there; of the gradient of the input, and nothing else with it
-    // Sums of the result's squares over all positions are written, too; behind EPILOGUE_BIAS, of one
-    // image. cuDNN compiles a kernel for that, which takes seconds, and only for tensor cores.
+    // Sums of the result's squares over all positions are written, too; behind EPILOGUE_BIAS, of
+    // one image. cuDNN compiles a kernel for that, which takes seconds, and only for tensor cores.
     EPILOGUE_SQUARES = 16,
 };
 
@@ -46,6 +47,7 @@ struct product {
     int32_t epilogue;  // of product_epilogue, added up
     int32_t alignment; // of all addresses, a power of two up to PRODUCT_MAX_ALIGNMENT
     int32_t rules;     // of product_rule, added up
+    int64_t type;      // of enum number_type: of all that it reads and writes
 };
 
 // What messages call it.

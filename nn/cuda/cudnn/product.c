@@ -7,16 +7,31 @@ enum { DIMS = 4, SPATIAL = 2, MAX_OPERATIONS = 6 };
 
 // ---- Tensors ----
 
+// One for what a product reads and writes: for results and biases in float32 beside factors of 16
+// bits cuDNN has no compiled kernels.
+static cudnnDataType_t type_of(const struct product *product, int64_t number, bool is_virtual) {
+    static const cudnnDataType_t TYPES[NUM_NUMBER_TYPES] = {
+        [NUMBER_FLOAT32] = CUDNN_DATA_FLOAT,
+        [NUMBER_BF16] = CUDNN_DATA_BFLOAT16,
+        [NUMBER_FP16] = CUDNN_DATA_HALF,
+    };
+    if (is_virtual || number == SQUARES) return CUDNN_DATA_FLOAT;
+    return TYPES[product->type];
+}
+
 static descriptor tensor(struct descriptors *list, const struct product *product, int64_t number,
                          const int64_t *dims, bool is_virtual) {
     const int64_t strides[DIMS] = {dims[1] * dims[2] * dims[3], 1, dims[1] * dims[3], dims[1]};
-    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    const int32_t float_alignment = 4;
+    cudnnDataType_t type = type_of(product, number, is_virtual);
+    bool is_too_small = is_virtual && product->alignment < float_alignment;
+    int32_t alignment = is_too_small ? float_alignment : product->alignment;
     descriptor t = descriptor_create(list, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     descriptor_set(list, t, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
     descriptor_set(list, t, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, DIMS, dims);
     descriptor_set(list, t, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, DIMS, strides);
     descriptor_set_int(list, t, CUDNN_ATTR_TENSOR_UNIQUE_ID, number);
-    descriptor_set_int(list, t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, product->alignment);
+    descriptor_set_int(list, t, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment);
     descriptor_set(list, t, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &is_virtual);
     descriptor_finalise(list, t);
     return t;
@@ -229,10 +244,11 @@ int product_operands(const struct product *product, const struct product_data *d
 void product_name(const struct product *product, char *text, size_t bytes) {
     static const char *const NAMES[] = {"convolution", "gradient of the input",
                                         "gradient of the weights"};
+    static const char *const TYPES[NUM_NUMBER_TYPES] = {"", ", bfloat16", ", float16"};
     const struct dnn_shape *s = &product->shape;
     snprintf(text, bytes,
              "%s, [%lld, %lld, %lld, %lld] to %lld channels, kernel %lld, stride %lld, padding "
-             "%lld, groups %lld%s%s%s%s%s",
+             "%lld, groups %lld%s%s%s%s%s%s",
              NAMES[product->kind], (long long)s->n, (long long)s->h, (long long)s->w,
              (long long)s->in, (long long)s->out, (long long)s->kernel, (long long)s->stride,
              (long long)s->padding, (long long)s->groups,
@@ -240,5 +256,5 @@ void product_name(const struct product *product, char *text, size_t bytes) {
              product->epilogue & EPILOGUE_RESIDUAL ? ", residual" : "",
              product->epilogue & EPILOGUE_RELU ? ", ReLU" : "",
              product->epilogue & EPILOGUE_ADD ? ", added" : "",
-             product->epilogue & EPILOGUE_SQUARES ? ", sums of squares" : "");
+             product->epilogue & EPILOGUE_SQUARES ? ", sums of squares" : "", TYPES[product->type]);
 }

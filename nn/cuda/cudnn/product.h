@@ -1,5 +1,6 @@
 // One product of nn/cuda/dnn.h as cuDNN sees it: an operation graph, the same for all with equal
-// bytes. Values are float32, images [n, h, w, c], weights [out, kernel, kernel, in / groups].
+// bytes. Images are [n, h, w, c], weights [out, kernel, kernel, in / groups]. Sums are float32,
+// whatever type the product's operands have.
 #pragma once
 
 #include "nn/cuda/cudnn/descriptor.h"

@@ -1,6 +1,7 @@
 #include "nn/cuda/cudnn/products.h"
 
 #include "nn/cuda/columns.h"
+#include "nn/cuda/rows.h"
 
 extern "C" {
 #include "nn/cuda/cudnn/plans.h"
@@ -37,9 +38,9 @@ static int32_t alignment_of(const struct product_data *data) {
 }
 
 static struct product product_of(const struct nn *nn, enum product_kind kind,
-                                 const struct dnn_shape *shape, int32_t epilogue,
-                                 const struct product_data *data) {
-    struct product product = {*shape, kind, epilogue, alignment_of(data), 0};
+                                 const struct dnn_shape *shape, enum number_type type,
+                                 int32_t epilogue, const struct product_data *data) {
+    struct product product = {*shape, kind, epilogue, alignment_of(data), 0, type};
     product.shape.at_once = 0;
     if (nn->direct_convolution) product.rules |= PRODUCT_DIRECT;
     if (nn->precision == NN_TF32) product.rules |= PRODUCT_TF32;
@@ -89,36 +90,49 @@ static bool forward(struct nn *nn, const struct product *product,
     if (forward_with_squares(nn, *product, epilogue, *data)) return true;
     bool ran = run(nn, product, data);
     if (ran && epilogue->squares)
-        cuda_columns_reduce(nn, COLUMNS_SUM_SQUARES, (const float *)data->y, NULL, s->n,
+        cuda_columns_reduce(nn, COLUMNS_SUM_SQUARES,
+                            numbers(data->y, (enum number_type)product->type), NULL, s->n,
                             s->out_h * s->out_w, s->out, epilogue->squares);
     return ran;
 }
 
-bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                   const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    struct product_data data = {(void *)x, (void *)weights, y, epilogue->bias, epilogue->residual};
+// The bias as products read it, in scratch memory, where that is not as it is given: zeros where
+// there is none, and rounded.
+static struct numbers own_bias(struct nn *nn, enum number_type type, const float *bias,
+                               int64_t count) {
+    if (bias && type == NUMBER_FLOAT32) return numbers();
+    struct numbers own = scratch_numbers(nn, type, count);
+    if (bias && own.data) cuda_rows_convert(nn, bias, count, own);
+    if (!bias && own.data) cuda_zero(nn, own.data, count * number_bytes(type));
+    return own;
+}
+
+bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                   struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
+    struct product_data data = {x.data, weights.data, y.data, epilogue->bias,
+                                epilogue->residual.data};
     bool has_bias = epilogue->bias || (epilogue->squares && nn->compile);
-    int32_t steps = product_epilogue(has_bias, epilogue->residual != NULL, epilogue->relu);
-    float *zeros = steps && !epilogue->bias ? nn_scratch(nn, shape->out) : NULL;
-    if (zeros) cuda_zero(nn, zeros, shape->out * (int64_t)sizeof *zeros);
-    if (zeros) data.bias = zeros;
-    struct product product = product_of(nn, PRODUCT_FORWARD, shape, steps, &data);
+    int32_t steps = product_epilogue(has_bias, data.residual != NULL, epilogue->relu);
+    struct numbers own;
+    if (steps) own = own_bias(nn, x.type, epilogue->bias, shape->out);
+    if (own.data) data.bias = own.data;
+    struct product product = product_of(nn, PRODUCT_FORWARD, shape, x.type, steps, &data);
     bool ran = forward(nn, &product, epilogue, &data);
-    nn_scratch_free(nn, zeros);
+    nn_scratch_free(nn, own.data);
     return ran;
 }
 
-bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                         const float *weights, bool add, float *dx) {
-    struct product_data data = {dx, (void *)weights, (void *)dy, NULL, NULL};
-    int32_t epilogue = add ? EPILOGUE_ADD : 0;
-    struct product product = product_of(nn, PRODUCT_BACKWARD_DATA, shape, epilogue, &data);
+bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                         struct numbers weights, bool add, struct numbers dx) {
+    struct product_data data = {dx.data, weights.data, dy.data, NULL, NULL};
+    int32_t steps = add ? EPILOGUE_ADD : 0;
+    struct product product = product_of(nn, PRODUCT_BACKWARD_DATA, shape, dy.type, steps, &data);
     return run(nn, &product, &data);
 }
 
-bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                            const float *dy, float *dweights) {
-    struct product_data data = {(void *)x, dweights, (void *)dy, NULL, NULL};
-    struct product product = product_of(nn, PRODUCT_BACKWARD_WEIGHTS, shape, 0, &data);
+bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                            struct numbers dy, struct numbers dweights) {
+    struct product_data data = {x.data, dweights.data, dy.data, NULL, NULL};
+    struct product product = product_of(nn, PRODUCT_BACKWARD_WEIGHTS, shape, x.type, 0, &data);
     return run(nn, &product, &data);
 }

@@ -17,11 +17,11 @@ void cudnn_plans_close(struct plans *plans);
 
 struct plans *cuda_plans(const struct nn *nn); // of a context's device
 
-bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                   const float *weights, const struct dnn_epilogue *epilogue, float *y);
+bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                   struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y);
 
-bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                         const float *weights, bool add, float *dx);
+bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                         struct numbers weights, bool add, struct numbers dx);
 
-bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                            const float *dy, float *dweights);
+bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                            struct numbers dy, struct numbers dweights);
