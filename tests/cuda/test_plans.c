@@ -160,6 +160,31 @@ static void rules(void) {
     plans_close(plans);
 }
 
+// An odd number of channels leaves an image of a batch with an address that 4 does not divide.
+static void alignments(void) {
+    static const char *const devices[] = {"a100", "h100"};
+    for (int d = 0; d < 2; d++) {
+        struct plans *plans = open_plans(devices[d]);
+        for (int type = NUMBER_BF16; type <= NUMBER_FP16; type++) {
+            struct plan *plan = NULL;
+            struct error err = {0};
+            struct product product = PRODUCT;
+            product.shape.out = 3;
+            product.type = type;
+            product.alignment = 2;
+            EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+            product.epilogue = EPILOGUE_BIAS;
+            EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+            product.epilogue = 0;
+            product.kind = PRODUCT_BACKWARD_DATA;
+            EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+            product.kind = PRODUCT_BACKWARD_WEIGHTS;
+            EXPECT_OK(plans_find(plans, &product, &plan, &err), &err);
+        }
+        plans_close(plans);
+    }
+}
+
 // cuDNN has no fused kernel for a residual without a bias, and in float32 none is compiled.
 static void no_plan(void) {
     struct plans *plans = open_plans("h100");
@@ -258,6 +283,7 @@ int main(int argc, char **argv) {
                                           {"h100_bf16", h100_bf16},
                                           {"h100_fp16", h100_fp16},
                                           {"rules", rules},
+                                          {"alignments", alignments},
                                           {"no_plan", no_plan},
                                           {"compiled_a100", compiled_a100},
                                           {"compiled_h100", compiled_h100},

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/cuda/number_bits.h"
+
 enum {
     DIMS = 4,
     MAX_ATTRIBUTES = 16,
@@ -51,7 +53,8 @@ static const cudnnBackendNumericalNote_t NOTES[NUM_ENGINES] = {
     CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP,
     CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP,
 };
-enum { FIRST_ALLOWED = 2 };
+// The first that may be taken: tensor cores round no factors of 16 bits.
+enum { FIRST_ALLOWED = 2, FIRST_ALLOWED_IN_16_BITS = 0 };
 
 // ---- Descriptors ----
 
@@ -168,29 +171,54 @@ struct view {
     float *data;
 };
 
-// What an execution knows of addresses: those of the pack, and memory for what is never stored.
-struct memory {
-    const struct descriptor *pack;
-    int64_t numbers[MAX_TENSORS];
-    float *virtuals[MAX_TENSORS];
-    int num_virtuals;
+// What an execution knows of addresses: those of the pack; and memory in float32 for what is never
+// stored, and for what is stored in 16 bits, which is put there in the end.
+struct own {
+    int64_t number, count;
+    float *values;
+    uint16_t *stored; // NULL for what is never stored
+    int type;
 };
 
-static float *virtual_of(struct memory *m, const struct descriptor *tensor, int64_t number) {
-    for (int i = 0; i < m->num_virtuals; i++)
-        if (m->numbers[i] == number) return m->virtuals[i];
+struct memory {
+    const struct descriptor *pack;
+    struct own own[MAX_TENSORS];
+    int num_own;
+};
+
+static int type_of(const struct descriptor *tensor) {
+    return attribute_of(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE)->values.kind;
+}
+
+static float *own_of(struct memory *m, const struct descriptor *tensor, int64_t number,
+                     uint16_t *stored) {
+    for (int i = 0; i < m->num_own; i++)
+        if (m->own[i].number == number) return m->own[i].values;
     const int64_t *dims = attribute_of(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS)->values.ints;
-    float *data = calloc((size_t)(dims[0] * dims[1] * dims[2] * dims[3]), sizeof *data);
-    if (!data || m->num_virtuals == MAX_TENSORS) abort();
-    m->numbers[m->num_virtuals] = number;
-    m->virtuals[m->num_virtuals++] = data;
-    return data;
+    int64_t count = dims[0] * dims[1] * dims[2] * dims[3];
+    float *values = calloc((size_t)count, sizeof *values);
+    if (!values || m->num_own == MAX_TENSORS) abort();
+    bool is_half = type_of(tensor) == CUDNN_DATA_HALF;
+    for (int64_t i = 0; stored && i < count; i++)
+        values[i] = is_half ? number_from_fp16(stored[i]) : number_from_bf16(stored[i]);
+    m->own[m->num_own++] = (struct own){number, count, values, stored, type_of(tensor)};
+    return values;
+}
+
+static void store_own(struct memory *m) {
+    for (int i = 0; i < m->num_own; i++) {
+        const struct own *o = &m->own[i];
+        for (int64_t j = 0; o->stored && j < o->count; j++)
+            o->stored[j] = o->type == CUDNN_DATA_HALF ? number_to_fp16(o->values[j])
+                                                      : number_to_bf16(o->values[j]);
+        free(o->values);
+    }
 }
 
 static float *address_of(struct memory *m, const struct descriptor *tensor) {
     int64_t number = int_of(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID);
     if (attribute_of(tensor, CUDNN_ATTR_TENSOR_IS_VIRTUAL)->values.flag)
-        return virtual_of(m, tensor, number);
+        return own_of(m, tensor, number, NULL);
     const struct attribute *numbers = attribute_of(m->pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
     const struct attribute *addresses =
         attribute_of(m->pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
@@ -199,7 +227,8 @@ static float *address_of(struct memory *m, const struct descriptor *tensor) {
         float *data = addresses->values.pointers[i];
         int64_t alignment = int_of(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
         if (!data || (uintptr_t)data % (uintptr_t)alignment != 0) abort();
-        return data;
+        if (type_of(tensor) == CUDNN_DATA_FLOAT) return data;
+        return own_of(m, tensor, number, addresses->values.pointers[i]);
     }
     fprintf(stderr, "stand-in for cuDNN: tensor %lld has no address\n", (long long)number);
     abort();
@@ -356,12 +385,24 @@ static void run(struct memory *m, const struct descriptor *op) {
 
 // ---- The rest ----
 
-// Only tensor cores have kernels with sums, and without sums they are not wanted.
-static bool may_run(int engine, const struct attribute *operations) {
+// Whether the first operation, the product, reads and writes numbers of 16 bits.
+static bool is_in_16_bits(const struct descriptor *product) {
+    for (int i = 0; i < product->count; i++) {
+        const struct attribute *a = &product->attributes[i];
+        if (a->type != CUDNN_TYPE_BACKEND_DESCRIPTOR) continue;
+        const struct descriptor *part = a->values.pointers[0];
+        if (part->type == CUDNN_BACKEND_TENSOR_DESCRIPTOR && type_of(part) != CUDNN_DATA_FLOAT)
+            return true;
+    }
+    return false;
+}
+
+// Only tensor cores have kernels with sums, and without sums they are not wanted in float32.
+static bool may_run(int engine, int first, const struct attribute *operations) {
     const struct descriptor *last = operations->values.pointers[operations->count - 1];
     if (last->type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
         return NOTES[engine] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    return engine >= FIRST_ALLOWED;
+    return engine >= first && NOTES[engine] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
 }
 
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t descriptor,
@@ -373,14 +414,15 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         attribute_of(configuration->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
     struct memory memory = {.pack = pack};
     void *workspace = attribute_of(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE)->values.pointers[0];
-    if (!handle || !workspace || !may_run(configuration->engine, operations)) abort();
+    int first =
+        is_in_16_bits(operations->values.pointers[0]) ? FIRST_ALLOWED_IN_16_BITS : FIRST_ALLOWED;
+    if (!handle || !workspace || !may_run(configuration->engine, first, operations)) abort();
     memset(workspace, 0xFF, WORKSPACE_BYTES);
-    bool refuses = configuration->engine == FIRST_ALLOWED && num_runs++ % REFUSES_EVERY == 0;
+    bool refuses = configuration->engine == first && num_runs++ % REFUSES_EVERY == 0;
     if (refuses) return CUDNN_STATUS_EXECUTION_FAILED;
     for (int64_t i = 0; i < operations->count; i++)
         run(&memory, operations->values.pointers[i]);
-    for (int i = 0; i < memory.num_virtuals; i++)
-        free(memory.virtuals[i]);
+    store_own(&memory);
     return OK;
 }
 
