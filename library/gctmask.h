@@ -86,18 +86,20 @@ struct gctmask_options {
  * With CUDA, what computes is in a file of its own, gctmask-cuda.so, which is looked for in the
  * folder of the library (of the program, where it is linked statically), in gctmask/ of the library
  * folder, or where the environment variable GCTMASK_CUDA_MODULE says. That it, the driver or the
- * device is missing is GCTMASK_DEVICE. GCTMASK_BF16 is not computed there.
+ * device is missing is GCTMASK_DEVICE.
  */
 
 /* What the network multiplies; it adds up in float32 always. */
 enum gctmask_precision {
     GCTMASK_FLOAT32 = 0,
-    /* Faster, with less memory, and with errors of about 1 % of a feature's size. On a processor
-     * without avx512_bf16 or amx_bf16 a model cannot be opened so: GCTMASK_UNSUPPORTED. */
+    /* Faster, with less memory, and with errors of about 1 % of a feature's size: with CUDA, and on
+     * processors with avx512_bf16 or amx_bf16; elsewhere GCTMASK_UNSUPPORTED. */
     GCTMASK_BF16 = 1,
     /* With CUDA only: several times as fast on graphics processors with tensor cores, with errors
      * of about 0.1 % of a feature's size. Elsewhere GCTMASK_UNSUPPORTED. */
-    GCTMASK_TF32 = 2
+    GCTMASK_TF32 = 2,
+    /* With CUDA only: as fast as GCTMASK_BF16, with errors of about 0.1 %. */
+    GCTMASK_FP16 = 3
 };
 
 /* Loads a model file. options may be NULL. Large weights stay in the file: to replace one that is

@@ -65,14 +65,14 @@ static void destroy(struct gctmask_model *model) {
 static enum status open_model(const char *path, const struct gctmask_options *options,
                               struct gctmask_model **result, struct error *err) {
     enum { MAX_THREADS = 1024 };
-    static const enum nn_precision PRECISIONS[] = {NN_FLOAT32, NN_BF16, NN_TF32};
+    static const enum nn_precision PRECISIONS[] = {NN_FLOAT32, NN_BF16, NN_TF32, NN_FP16};
     struct gctmask_options known = {0};
     TRY(copy_options(&known, sizeof known, options, err));
     if (!path) return error_set(err, STATUS_USAGE, "path is NULL");
     if (known.num_threads < 0 || known.num_threads > MAX_THREADS)
         return error_set(err, STATUS_USAGE, "num_threads: %d is not from 0 to %d",
                          (int)known.num_threads, MAX_THREADS);
-    if (known.precision < GCTMASK_FLOAT32 || known.precision > GCTMASK_TF32)
+    if (known.precision < GCTMASK_FLOAT32 || known.precision > GCTMASK_FP16)
         return error_set(err, STATUS_USAGE, "precision: %lld is none", (long long)known.precision);
     struct nn_options nn = {
         .num_threads = known.num_threads,

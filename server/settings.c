@@ -23,8 +23,9 @@ const struct option SERVICE_OPTIONS[] = {
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
      .help =
-         "what the network multiplies; bfloat16 is faster where the processor has it, tf32 with "
-         "--device cuda; tf32-compiled first compiles kernels for each size of picture: a minute"},
+         "what the network multiplies; bfloat16 is faster where the processor has it, and with "
+         "--device cuda, as are float16 and tf32; tf32-compiled first compiles kernels for each "
+         "size of picture: a minute"},
     {.name = "device",
      FIELD(devices),
      .metavar = "DEVICE,...",

@@ -47,8 +47,9 @@ static const struct option OPTIONS[] = {
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
      .help = "what the network multiplies; bfloat16 (or bf16) is faster, and needs a processor "
-             "with avx512_bf16 or amx_bf16; so is tf32, with --device cuda only, and "
-             "tf32-compiled, which first compiles kernels for each size of picture: a minute"},
+             "with avx512_bf16 or amx_bf16, or --device cuda; so are, with --device cuda only, "
+             "float16 (or fp16), tf32, and tf32-compiled, which first compiles kernels for each "
+             "size of picture: a minute"},
     DEVICE_ROW(struct eval_options),
     {.name = "save-results",
      OPTION_FIELD(struct eval_options, save_results),

@@ -210,7 +210,7 @@ static enum status count_memory(struct session *s, struct training_memory *memor
         .num_threads = (int)s->options->loader_threads,
         .num_groups = (int)s->options->loader_threads + LOADER_SPARE_GROUPS,
     };
-    TRY(training_memory_count(memory, model, &loader, err));
+    TRY(training_memory_count(memory, model, &loader, s->options->precision, err));
     machine_look(&machine);
     int64_t needed = memory->total - memory->held;
     if (machine.available_bytes > 0 && needed > machine.available_bytes)
@@ -396,9 +396,10 @@ static enum status run_train(struct invocation *invocation, struct error *err) {
     int64_t max_drops = 0;
     TRY(train_options_max_drops(options, &max_drops, err));
     TRY(device_check(options->device, err));
-    if (options->precision == NN_BF16 || options->precision == NN_BF16_ALIAS)
+    bool is_bf16 = options->precision == NN_BF16 || options->precision == NN_BF16_ALIAS;
+    if (is_bf16 && strcmp(options->device, "cpu") == 0)
         return error_set(err, STATUS_UNSUPPORTED,
-                         "--precision bfloat16 is not for training; use float32, or tf32 with "
+                         "--precision bfloat16 is not for training on the CPU; use float32, or "
                          "--device cuda");
     if (options->procs > 1 && !communicator_is_launched()) {
         int code = 0;

@@ -4,7 +4,8 @@
 #include "train/plan.h"
 
 enum status training_memory_count(struct training_memory *memory, struct detector_model *model,
-                                  const struct loader_options *loader, struct error *err) {
+                                  const struct loader_options *loader, enum nn_precision precision,
+                                  struct error *err) {
     const struct parameters *p = &model->network.parameters;
     const int64_t momentum = p->num_trainable_floats * (int64_t)sizeof(float);
     const struct loader_need need = loader_need_of(loader);
@@ -15,7 +16,8 @@ enum status training_memory_count(struct training_memory *memory, struct detecto
         .loader = need.bytes,
         .padded = need.padded,
     };
-    TRY(nn_create(&nn, &(struct nn_options){.device = NN_PLAN, .num_threads = 1}, err));
+    const struct nn_options plan = {.device = NN_PLAN, .precision = precision, .num_threads = 1};
+    TRY(nn_create(&nn, &plan, err));
     plan_training(nn, &model->network, model->config.schedule.group, memory->padded);
     memory->step = nn->heap.peak_bytes;
     enum status status = nn_status(nn, err);

@@ -19,8 +19,8 @@ struct training_memory {
 };
 
 // model was made for training, so that its parameters and gradients are held already. loader: that
-// of the training.
+// of the training, as is precision.
 MUST_CHECK enum status training_memory_count(struct training_memory *memory,
                                              struct detector_model *model,
                                              const struct loader_options *loader,
-                                             struct error *err);
+                                             enum nn_precision precision, struct error *err);

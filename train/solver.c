@@ -36,6 +36,7 @@ enum status solver_init(struct solver *solver, struct detector_model *model, str
         .settings = {.momentum = (float)config->solver.momentum},
         .rates = arena_alloc_zero(&model->arena, parameters->count, sizeof *solver->rates),
         .clip_norm = config->solver.clip_norm,
+        .loss_scale = 1,
     };
     if (!solver->rates) return error_memory(err, "learning rates", parameters->count);
     TRY(parameters_allocate_state(parameters, &solver->velocity, err));
@@ -46,7 +47,8 @@ enum status solver_init(struct solver *solver, struct detector_model *model, str
 
 double solver_gradient_norm(struct nn *nn, const struct solver *solver) {
     const struct parameters *parameters = &solver->network->parameters;
-    return sqrt(squares_forward(nn, parameters->grad, parameters->num_trainable_floats));
+    double squares = squares_forward(nn, parameters->grad, parameters->num_trainable_floats);
+    return sqrt(squares) / solver->loss_scale;
 }
 
 const struct parameter *solver_first_not_finite(const struct solver *solver) {
@@ -62,9 +64,10 @@ const struct parameter *solver_first_not_finite(const struct solver *solver) {
 void solver_step(struct nn *nn, struct solver *solver, double learning_rate, double gradient_norm) {
     struct parameters *parameters = &solver->network->parameters;
     bool clips = solver->clip_norm > 0 && gradient_norm > solver->clip_norm;
+    double factor = clips ? solver->clip_norm / gradient_norm : 1;
     const struct sgd_rates rates = {
         .learning_rate = (float)learning_rate,
-        .gradient_factor = clips ? (float)(solver->clip_norm / gradient_norm) : 1,
+        .gradient_factor = (float)(factor / solver->loss_scale),
         .items = solver->rates,
     };
     sgd_forward(nn, parameters, solver->velocity, &solver->settings, &rates);

@@ -11,13 +11,14 @@ struct solver {
     struct sgd_rate *rates; // one for each parameter
     float *velocity;        // momentum, laid out like the gradients; zeros at first
     double clip_norm;
+    double loss_scale; // that gradients are multiplied with (train/loss_scale.h); 1 at first
 };
 
 // model was made for training; the solver's memory is where its parameters are.
 MUST_CHECK enum status solver_init(struct solver *solver, struct detector_model *model,
                                    struct error *err);
 
-// The root of the sum of the squares of all gradients.
+// The root of the sum of the squares of all gradients, without the loss scale.
 double solver_gradient_norm(struct nn *nn, const struct solver *solver);
 
 // The first parameter whose gradient holds a value that is not finite; NULL if all are.

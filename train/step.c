@@ -54,6 +54,14 @@ static void tick(void *context, const struct call *call) {
     communicator_tick(context);
 }
 
+static void scale_losses(struct losses *losses, double factor) {
+    losses->objectness *= factor;
+    losses->anchor_box *= factor;
+    losses->classes *= factor;
+    losses->box *= factor;
+    losses->mask *= factor;
+}
+
 static struct tensor *make_input(const struct stepper *t, const struct group *group) {
     if (group->pictures)
         return preprocess_pictures(t->nn, &t->model->network, group->pictures, group->num_images,
@@ -176,10 +184,12 @@ static enum status learn_from_group(struct step *s, bool is_last, struct step_re
     result->data_seconds += group->seconds_waited;
     add_images(&s->images, group);
     double weight = 1 / (double)step_num_groups(&t->model->config);
+    const double scale = t->solver->loss_scale;
     // The device gets the backward pass before the program waits for the losses.
-    enum status status = forward(t, group, weight, &tensors, err);
+    enum status status = forward(t, group, weight * scale, &tensors, err);
     if (status == STATUS_OK) status = backward(s, is_last, err);
     if (status == STATUS_OK) losses_read(t->nn, &tensors, &losses);
+    if (status == STATUS_OK) scale_losses(&losses, 1 / scale);
     if (status == STATUS_OK) status = tolerate(s, check_losses(s, group, &losses, err), err);
     loader_release(t->loader, group);
     communicator_tick(t->communicator);
@@ -240,12 +250,21 @@ enum status step_run(const struct stepper *stepper, int64_t step, struct step_re
     struct step s = {.stepper = stepper,
                      .number = step,
                      .unsent = parameters->grad + parameters->num_trainable_floats};
+    struct loss_scale unscaled = {0};
+    struct loss_scale *scale = stepper->loss_scale ? stepper->loss_scale : &unscaled;
+    stepper->solver->loss_scale = loss_scale_factor(scale);
     *result = (struct step_result){.learning_rate = schedule_learning_rate(config, step)};
     int64_t end = (step + 1) * step_num_groups(config);
     for (int64_t k = step_first_group(config, step, rank, size); k < end; k += size)
         TRY(learn_from_group(&s, k + size >= end, result, err));
     TRY(sum_over_processes(&s, result, err));
     result->gradient_norm = solver_gradient_norm(stepper->nn, stepper->solver);
+    if (isfinite(losses_total(&result->losses)) &&
+        loss_scale_adapt(scale, isfinite(result->gradient_norm))) {
+        parameters_clear_gradients(&stepper->model->network.parameters);
+        result->overflowed = true;
+        return STATUS_OK;
+    }
     TRY(tolerate(&s, check_gradients(&s, result, err), err));
     // The sums are the same on all processes, the reasons are not.
     if (!isfinite(result->gradient_norm) || !isfinite(losses_total(&result->losses)))

@@ -8,6 +8,7 @@
 
 #include "train/communicator.h"
 #include "train/loader.h"
+#include "train/loss_scale.h"
 #include "train/solver.h"
 
 struct stepper {
@@ -18,6 +19,7 @@ struct stepper {
     struct communicator *communicator;
     uint64_t seed;
     bool drops; // a step whose numbers are not finite, which is an error otherwise
+    struct loss_scale *loss_scale; // adapts after each step; NULL: losses are not scaled
 };
 
 struct step_result {
@@ -25,6 +27,7 @@ struct step_result {
     double gradient_norm;
     double learning_rate;
     double data_seconds; // waited for images
+    bool overflowed;     // the loss scale was too large: the step is left out, the scale smaller
     bool dropped;        // the losses and the norm then mean nothing
     struct error reason; // on rank 0: what was not finite, and in which images
 };
@@ -42,7 +45,8 @@ MUST_CHECK enum status step_next_group(const struct stepper *stepper, struct loa
                                        const struct group **group, struct error *err);
 
 // Trains one step, counted from 0. A loss or gradient that is not finite changes neither parameters
-// nor momentum. It is STATUS_DATA and says where and in which images, unless such steps are
+// nor momentum. Where a smaller loss scale may help a gradient, all processes leave the step out.
+// Otherwise it is STATUS_DATA and says where and in which images, unless such steps are
 // dropped: then all processes drop it together.
 MUST_CHECK enum status step_run(const struct stepper *stepper, int64_t step,
                                 struct step_result *result, struct error *err);

@@ -91,6 +91,7 @@ enum status trainer_open(struct trainer *t, const struct trainer_options *option
     CHECK(communicator_size(options->communicator) <= step_num_groups(config));
     t->state = training_state_start((int64_t)options->seed, config->schedule.batch,
                                     config->schedule.group);
+    t->state.loss_scale = loss_scale_start(options->detector->nn->precision);
     struct detector_model *model = &options->detector->model;
     TRY(parameters_move(&model->network.parameters, options->detector->nn, err));
     TRY(solver_init(&t->solver, model, err));
@@ -101,6 +102,7 @@ enum status trainer_open(struct trainer *t, const struct trainer_options *option
         .communicator = options->communicator,
         .seed = options->seed,
         .drops = options->max_drops > 0,
+        .loss_scale = &t->state.loss_scale,
     };
     TRY(path_join(t->checkpoints, options->folder, RUN_CHECKPOINTS, err));
     return writes(t) ? checkpoint_folder_open(t->checkpoints, err) : STATUS_OK;
@@ -112,7 +114,10 @@ static struct training training_of(struct trainer *t) {
 
 enum status trainer_load(struct trainer *t, int64_t step, struct error *err) {
     const struct training training = training_of(t);
+    const struct loss_scale start = t->state.loss_scale;
     TRY(checkpoint_load(t->checkpoints, step, &training, err));
+    // A run may go on in another precision.
+    if ((start.factor > 0) != (t->state.loss_scale.factor > 0)) t->state.loss_scale = start;
     if (t->state.seed != (int64_t)t->options.seed)
         return error_set(err, STATUS_USAGE, "--seed is %lld, but the run has %lld",
                          (long long)t->options.seed, (long long)t->state.seed);
@@ -363,6 +368,16 @@ static enum status count_drop(struct trainer *t, const struct step_result *resul
     return STATUS_OK;
 }
 
+static void tell_overflow(const struct trainer *t) {
+    struct error message;
+    error_set(
+        &message, STATUS_DATA,
+        "step %lld: gradients are too large for float16; the step is left out, and losses are "
+        "multiplied with %g from here on, no longer with %g",
+        (long long)t->state.step, t->state.loss_scale.factor, t->solver.loss_scale);
+    warn(t, &message);
+}
+
 static enum status take_step(struct trainer *t, enum trainer_end *end, bool *done,
                              struct error *err) {
     struct step_result result;
@@ -373,7 +388,9 @@ static enum status take_step(struct trainer *t, enum trainer_end *end, bool *don
         t->hooks.evaluate && (is_last || is_due(step, t->options.eval_every));
     report(t, &(struct trainer_report){.step = step});
     TRY(count_drop(t, &result, err));
-    if (!result.dropped) metrics_add(&t->state.sums, &result.losses, result.gradient_norm);
+    if (result.overflowed) tell_overflow(t);
+    if (!result.dropped && !result.overflowed)
+        metrics_add(&t->state.sums, &result.losses, result.gradient_norm);
     t->line_steps++;
     t->data_seconds += result.data_seconds;
     if (is_last || is_due(step, t->options.log_every))

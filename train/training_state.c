@@ -8,6 +8,7 @@
 enum { VERSION = 1, MAX_BYTES = 1 << 16 };
 
 static const char *const SUMS_KEY = "sums";
+static const char *const LOSS_SCALE_KEY = "loss_scale";
 
 static const struct field STATE_FIELDS[] = {
     {"step", FIELD(struct training_state, step)},
@@ -34,6 +35,12 @@ static const struct field SUMS_FIELDS[] = {
     {0},
 };
 
+static const struct field LOSS_SCALE_FIELDS[] = {
+    {"factor", FIELD(struct loss_scale, factor)},
+    {"steps", FIELD(struct loss_scale, num_steps)},
+    {0},
+};
+
 struct training_state training_state_start(int64_t seed, int64_t batch, int64_t group) {
     return (struct training_state){
         .seed = seed, .batch = batch, .group = group, .best_score = (double)NAN};
@@ -52,18 +59,24 @@ enum status training_state_save(const struct training_state *state, const char *
     json_write_begin_object(&w);
     fields_write(&w, SUMS_FIELDS, &state->sums);
     json_write_end_object(&w);
+    if (state->loss_scale.factor > 0) {
+        json_write_key(&w, LOSS_SCALE_KEY);
+        json_write_begin_object(&w);
+        fields_write(&w, LOSS_SCALE_FIELDS, &state->loss_scale);
+        json_write_end_object(&w);
+    }
     json_write_end_object(&w);
     output_text(&out, "\n");
     return output_commit(&out, err);
 }
 
-static void read_sums(struct json_reader *r, struct metrics_sums *sums) {
+static void read_object(struct json_reader *r, const struct field *fields, void *object) {
     struct json_string key;
     uint32_t seen = 0;
     json_begin_object(r);
     while (json_next_key(r, &key))
-        fields_read(r, &key, SUMS_FIELDS, sums, &seen);
-    fields_require(r, SUMS_FIELDS, seen);
+        fields_read(r, &key, fields, object, &seen);
+    fields_require(r, fields, seen);
 }
 
 static void read_state(struct json_reader *r, struct training_state *state) {
@@ -76,8 +89,10 @@ static void read_state(struct json_reader *r, struct training_state *state) {
         if (json_string_is(&key, "v")) {
             version = json_int64(r);
         } else if (json_string_is(&key, SUMS_KEY)) {
-            read_sums(r, &state->sums);
+            read_object(r, SUMS_FIELDS, &state->sums);
             has_sums = true;
+        } else if (json_string_is(&key, LOSS_SCALE_KEY)) {
+            read_object(r, LOSS_SCALE_FIELDS, &state->loss_scale);
         } else {
             fields_read(r, &key, STATE_FIELDS, state, &seen);
         }

@@ -53,7 +53,8 @@ static void check(const char *const *settings) {
         .num_threads = 2,
         .num_groups = 4,
     };
-    EXPECT_OK(training_memory_count(&memory, &tiny.detector.model, &options, &err), &err);
+    EXPECT_OK(training_memory_count(&memory, &tiny.detector.model, &options, NN_FLOAT32, &err),
+              &err);
     if (SANITIZED) {
         tiny_training_destroy(&tiny);
         skip_case("memory is another under sanitizers");
