@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct call;
+
 // How the numbers of a tensor and of its gradient are stored. 16 bits are for activations on
 // NN_CUDA, whose kernels load them to float32 and round what they store: most passes take the time
 // that their bytes take. Nobody else can read them; all that is not an activation is float32.

@@ -27,7 +27,7 @@ struct nearness {
 // Rounding may decide which of two near ones suppresses the other.
 static const struct nearness FLOAT32 = {NN_FLOAT32, 1e-3, 0.99, 0.95, 1, 1e-3, 5e-3};
 static const struct nearness BF16 = {NN_BF16, 0.02, 0.9, 0.8, 1, 0.02, 0.1};
-static const struct nearness FP16 = {NN_FP16, 3e-3, 0.98, 0.9, 1024, 3e-3, 0.02};
+static const struct nearness FP16 = {NN_FP16, 3e-3, 0.98, 0.9, 1024, 3e-3, 0.01};
 
 static struct nn *open_device(int device, enum nn_precision precision) {
     struct nn *nn = NULL;
