@@ -5,7 +5,8 @@
 // many detections as there may be.
 //
 //     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]]
-//          [--precision float32|tf32|tf32-compiled] [--steps N]
+//          [--precision float32|tf32|tf32-compiled|bf16|fp16]
+//          [--steps N]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,10 +199,17 @@ static void count_backward(void *context, const struct call *call) {
     cost_backward(&counts->sheet, call);
 }
 
+// The last of each is the newest.
+static int processor_of(enum nn_precision precision) {
+    enum { FLOAT32 = COST_NUM_PROCESSORS - 3, TF32, IN_16_BITS };
+    if (precision == NN_FLOAT32) return FLOAT32;
+    return precision == NN_TF32 ? TF32 : IN_16_BITS;
+}
+
 static enum status measure_operations(struct bench *b, enum work work, struct error *err) {
     static struct counts counts;
     struct op_times least = {0};
-    int processor = b->nn->precision == NN_TF32 ? COST_NUM_PROCESSORS - 1 : COST_NUM_PROCESSORS - 2;
+    int processor = processor_of(b->nn->precision);
     counts = (struct counts){.bench = b, .sheet.keeps_weights = work != WORK_TRAINING};
     b->nn->observer = count_forward;
     b->nn->backward_observer = count_backward;
@@ -280,7 +288,7 @@ int main(int argc, char **argv) {
     struct error err;
     if (!parse(&bench, argc, argv)) {
         fprintf(stderr, "usage: cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] "
-                        "[--precision float32|tf32|tf32-compiled] [--steps N]\n");
+                        "[--precision float32|tf32|tf32-compiled|bf16|fp16] [--steps N]\n");
         return 64;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

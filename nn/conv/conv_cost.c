@@ -16,19 +16,20 @@ static struct dnn_shape shape_of(const struct conv_call *call, int64_t images) {
 
 static void pack(struct cost_sheet *sheet, const struct conv *conv) {
     double weights = (double)conv->weight->count;
-    cost_pass(sheet, "weights packed", 2 * weights, 2 * weights);
+    cost_pass(sheet, "weights packed", weights + cost_numbers(sheet, weights), 2 * weights);
 }
 
 // Once more, for the gates of an image.
 static void pack_gated(struct cost_sheet *sheet, const struct conv *conv) {
     double weights = (double)conv->weight->count;
-    cost_gate_pass(sheet, "weights packed with gates", 2 * weights, 2 * weights);
+    cost_gate_pass(sheet, "weights packed with gates", weights + cost_numbers(sheet, weights),
+                   2 * weights);
 }
 
 // All of x multiplied with its gates.
 static void scale(struct cost_sheet *sheet, const struct tensor *x) {
     double count = (double)tensor_count(x);
-    cost_gate_pass(sheet, "map scaled", 2 * count, count);
+    cost_gate_pass(sheet, "map scaled", cost_numbers(sheet, 2 * count), count);
 }
 
 // ---- Forward ----
@@ -44,6 +45,7 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
     if (tensor_count(base->out) == 0) return;
     if (conv->gate) cost_gates(sheet, conv->gate, x);
     if (!kept) cost_norm_factors(sheet, conv->norm, conv->out_channels);
+    cost_converted(sheet, "input rounded", x->type, (double)tensor_count(x));
     if (conv->gate && !folds) scale(sheet, x);
     for (int64_t i = 0; i < packed; i++) {
         if (i > 0 || (kept && folds))
@@ -52,6 +54,7 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
             pack(sheet, conv);
         cost_dnn_forward(sheet, &shape, call->residual != NULL);
     }
+    cost_converted(sheet, "result widened", base->out->type, (double)tensor_count(base->out));
     if (!conv_sums_squares(conv)) return;
     cost_first_measure(sheet, base->out);
     for (int64_t i = 0; i < x->n; i++)
@@ -70,7 +73,7 @@ static void folded_weights(struct cost_sheet *sheet, const struct conv_call *cal
     const struct conv *conv = call->conv;
     struct dnn_shape one = shape_of(call, 1);
     int64_t channels = conv->in_channels / conv->groups;
-    const struct cost_columns dots = {2, conv->groups,
+    const struct cost_columns dots = {1 + cost_numbers(sheet, 1), conv->groups,
                                       conv->weight->count / conv->groups / channels, channels};
     for (int64_t i = 0; i < call->call.inputs[0]->n; i++) {
         cost_dnn_backward_weights(sheet, &one);
@@ -106,7 +109,7 @@ static void deferred_data_backward(struct cost_sheet *sheet, const struct conv_c
 static void gated_data_backward(struct cost_sheet *sheet, const struct conv_call *call,
                                 bool folds) {
     const struct tensor *x = call->call.inputs[0];
-    const struct cost_columns dots = {2, x->n, x->h * x->w, x->c};
+    const struct cost_columns dots = {cost_numbers(sheet, 2), x->n, x->h * x->w, x->c};
     struct dnn_shape shape = shape_of(call, x->n);
     if (x->wants_grad || !folds) cost_dnn_backward_data(sheet, &shape, false);
     if (!folds) cost_gate_columns_reduce(sheet, "gates' gradient from maps", &dots);
@@ -123,8 +126,11 @@ void cost_conv_backward(struct cost_sheet *sheet, const struct call *base) {
     struct dnn_shape shape = shape_of(call, x->n);
     if (tensor_count(y) == 0) return;
     cost_relu_gradient(sheet, y, call->relu);
-    cost_bias_gradient(sheet, tensor_rows(y), y->c, conv->bias);
+    double array = y->type == NUMBER_FLOAT32 ? 1 : cost_numbers(sheet, 1);
+    cost_bias_gradient(sheet, array, tensor_rows(y), y->c, conv->bias);
     cost_norm_factors(sheet, conv->norm, conv->out_channels);
+    cost_converted(sheet, "input rounded", x->type, (double)tensor_count(x));
+    cost_converted(sheet, "gradient rounded", y->type, (double)tensor_count(y));
     pack(sheet, conv);
     weights_backward(sheet, call, folds);
     if (folds && x->wants_grad && gate_defers(conv->gate, x))

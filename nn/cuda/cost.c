@@ -13,8 +13,10 @@
 const struct cost_processor COST_PROCESSORS[COST_NUM_PROCESSORS] = {
     {"A100 float32", COST_FLOAT32, 0.8 * 2.039e12, 19.5e12, 19.5e12},
     {"A100 TF32", COST_TF32, 0.8 * 2.039e12, 156e12, 19.5e12},
+    {"A100 16 bits", COST_16_BITS, 0.8 * 2.039e12, 312e12, 19.5e12},
     {"H100 float32", COST_FLOAT32, 0.8 * 3.35e12, 67e12, 67e12},
     {"H100 TF32", COST_TF32, 0.8 * 3.35e12, 494.7e12, 67e12},
+    {"H100 16 bits", COST_16_BITS, 0.8 * 3.35e12, 989.4e12, 67e12},
 };
 
 static const double VALUE_BYTES = 4;
@@ -33,9 +35,17 @@ static const struct {
 #undef FORWARD
 };
 
+// Losses, and networks' inputs, are float32 beside activations of 16 bits.
+static enum number_type activations_of(const struct call *call) {
+    for (int i = 0; i < call->num_inputs; i++)
+        if (call->inputs[i]->type != NUMBER_FLOAT32) return call->inputs[i]->type;
+    return call->out ? call->out->type : NUMBER_FLOAT32;
+}
+
 void cost_forward(void *context, const struct call *call) {
     struct cost_sheet *sheet = context;
     sheet->op = call->op;
+    sheet->type = activations_of(call);
     sheet->backward = false;
     COUNTS[call->op].forward(sheet, call);
 }
@@ -43,6 +53,7 @@ void cost_forward(void *context, const struct call *call) {
 void cost_backward(void *context, const struct call *call) {
     struct cost_sheet *sheet = context;
     sheet->op = call->op;
+    sheet->type = activations_of(call);
     sheet->backward = true;
     COUNTS[call->op].backward(sheet, call);
 }
@@ -123,6 +134,20 @@ void cost_product(struct cost_sheet *sheet, const char *kernel, double values, d
     add_launch(sheet, kernel, false, true, values, operations);
 }
 
+static double values_of(enum number_type type, double count) {
+    return count * (double)number_bytes(type) / VALUE_BYTES;
+}
+
+double cost_numbers(const struct cost_sheet *sheet, double count) {
+    return values_of(sheet->type, count);
+}
+
+void cost_converted(struct cost_sheet *sheet, const char *kernel, enum number_type type,
+                    double count) {
+    if (type != sheet->type)
+        cost_pass(sheet, kernel, values_of(type, count) + cost_numbers(sheet, count), 0);
+}
+
 double cost_adds(const struct tensor *input) {
     return input->grad ? 1 : 0;
 }
@@ -158,11 +183,12 @@ static bool settle(struct cost_sheet *sheet, const struct tensor *x) {
 static void columns(struct cost_sheet *sheet, const char *kernel, bool for_gates, bool adds,
                     const struct cost_columns *k) {
     double results = (double)(k->n * k->c);
-    double read = (double)(k->arrays * k->rows) * results;
+    double rows = (double)k->rows * results;
+    double read = k->arrays * rows;
     int64_t pieces = tile_pieces(k->rows, k->c, TILE_ROWS_EACH_OF_SUM);
     double parts = (double)pieces * results;
     if (results == 0) return;
-    add_launch(sheet, kernel, for_gates, false, read + parts, 2 * read);
+    add_launch(sheet, kernel, for_gates, false, read + parts, 2 * rows);
     if (pieces == 1 && !adds) return;
     add_launch(sheet, kernel, for_gates, false, parts + (adds ? 2 : 1) * results, parts);
 }
@@ -184,26 +210,27 @@ void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm,
 // What a gate leaves to the producer of its input: beside ReLU's gradient, in one launch with it,
 // one more read, and otherwise a pass of its own.
 static void add_pull(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
-    double values = (relu ? 1 : 3) * (double)tensor_count(out) + (double)(out->n * out->c);
-    cost_gate_pass(sheet, "input's gradient through gates", values, 2 * (double)tensor_count(out));
+    double count = (double)tensor_count(out);
+    double values = values_of(out->type, (relu ? 1 : 3) * count) + (double)(out->n * out->c);
+    cost_gate_pass(sheet, "input's gradient through gates", values, 2 * count);
 }
 
 void cost_relu_gradient(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
     double count = (double)tensor_count(out);
     bool settles = settle(sheet, out);
-    if (relu && count > 0) cost_pass(sheet, "ReLU's gradient", 2 * count, 0);
+    if (relu && count > 0) cost_pass(sheet, "ReLU's gradient", values_of(out->type, 2 * count), 0);
     if (settles) add_pull(sheet, out, relu);
 }
 
 void cost_residual_gradient(struct cost_sheet *sheet, const struct tensor *residual) {
     if (!residual || !residual->wants_grad || !residual->grad) return;
     double count = (double)tensor_count(residual);
-    cost_pass(sheet, "residual's gradient", 3 * count, count);
+    cost_pass(sheet, "residual's gradient", values_of(residual->type, 3 * count), count);
 }
 
-void cost_bias_gradient(struct cost_sheet *sheet, int64_t rows, int64_t c,
+void cost_bias_gradient(struct cost_sheet *sheet, double array, int64_t rows, int64_t c,
                         const struct parameter *parameter) {
-    const struct cost_columns k = {1, 1, rows, c};
+    const struct cost_columns k = {array, 1, rows, c};
     if (parameter && parameter->grad) columns(sheet, "bias' gradient", false, true, &k);
 }
 

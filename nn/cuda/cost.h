@@ -17,7 +17,7 @@
 #include "nn/nn.h"
 
 // Which processors' times a launch counts for.
-enum cost_scope { COST_ALL, COST_FLOAT32, COST_TF32 };
+enum cost_scope { COST_ALL, COST_FLOAT32, COST_TF32, COST_16_BITS };
 
 // A graphics processor and the arithmetic of its products.
 struct cost_processor {
@@ -28,7 +28,7 @@ struct cost_processor {
     double others_per_second;   // of all else
 };
 
-enum { COST_NUM_PROCESSORS = 4, COST_MAX_ROWS = 160, COST_MAX_MEASURED = 128 };
+enum { COST_NUM_PROCESSORS = 6, COST_MAX_ROWS = 160, COST_MAX_MEASURED = 128 };
 extern const struct cost_processor COST_PROCESSORS[COST_NUM_PROCESSORS];
 
 // All launches of one kernel by one operation. launches, bytes and operations are those in float32.
@@ -49,6 +49,7 @@ struct cost_sheet {
     // Of the call that is being counted.
     enum op op;
     bool backward;
+    enum number_type type; // of its activations
     enum cost_scope scope;
     // Products are kernels of our own, as under the emulator, and otherwise cuDNN's, which with
     // tensor cores may be compiled (struct nn_options) to do more than multiply.

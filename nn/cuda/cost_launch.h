@@ -1,7 +1,7 @@
 // For nn/OP/OP_cost.c, the lists of what operations launch.
 //
 // values: of four bytes each, that a launch reads and writes, each counted once for reading and
-// once for writing. operations: floating-point ones, about.
+// once for writing; a number of 16 bits is half of one. operations: floating-point ones, about.
 #pragma once
 
 #include "nn/cuda/cost.h"
@@ -23,6 +23,13 @@ void cost_pass(struct cost_sheet *sheet, const char *kernel, double values, doub
 void cost_gate_pass(struct cost_sheet *sheet, const char *kernel, double values, double operations);
 void cost_product(struct cost_sheet *sheet, const char *kernel, double values, double operations);
 
+// What so many numbers of the call's activations are, in values.
+double cost_numbers(const struct cost_sheet *sheet, double count);
+
+// A pass from numbers of a type to the activations' or back; none if the types are the same.
+void cost_converted(struct cost_sheet *sheet, const char *kernel, enum number_type type,
+                    double count);
+
 // 1 if the gradient of input is added to another, 0 if it is the first.
 double cost_adds(const struct tensor *input);
 
@@ -34,20 +41,21 @@ bool cost_first_deferral(struct cost_sheet *sheet, const struct tensor *x);
 
 // ---- What several operations launch ----
 
-// cuda_columns_reduce: arrays is how many are read, 2 for a dot product.
+// cuda_columns_reduce: arrays is how many of float32 are read, 2 for a dot product.
 struct cost_columns {
-    int64_t arrays, n, rows, c;
+    double arrays;
+    int64_t n, rows, c;
 };
 void cost_columns_reduce(struct cost_sheet *sheet, const char *kernel,
                          const struct cost_columns *columns);
 void cost_gate_columns_reduce(struct cost_sheet *sheet, const char *kernel,
                               const struct cost_columns *columns);
 
-// nn/cuda/rows.h; norm, residual and parameter may be NULL.
+// nn/cuda/rows.h; norm, residual and parameter may be NULL. array: as in struct cost_columns.
 void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm, int64_t c);
 void cost_relu_gradient(struct cost_sheet *sheet, const struct tensor *out, bool relu);
 void cost_residual_gradient(struct cost_sheet *sheet, const struct tensor *residual);
-void cost_bias_gradient(struct cost_sheet *sheet, int64_t rows, int64_t c,
+void cost_bias_gradient(struct cost_sheet *sheet, double array, int64_t rows, int64_t c,
                         const struct parameter *parameter);
 
 // A loss that reads so many values: the parts of its sum, and the sum.

@@ -33,11 +33,12 @@ static int64_t block_of(const struct dnn_shape *s) {
 
 // Fewer images than a block are copied to one that begins with them, and back.
 static void widen(struct cost_sheet *sheet, const struct dnn_shape *s, double values) {
-    cost_pass(sheet, "block filled", (double)(s->n + block_of(s)) * values, 0);
+    double count = (double)(s->n + block_of(s)) * values;
+    cost_pass(sheet, "block filled", cost_numbers(sheet, count), 0);
 }
 
 static void narrow(struct cost_sheet *sheet, const struct dnn_shape *s, double values) {
-    cost_pass(sheet, "block emptied", 2 * (double)s->n * values, 0);
+    cost_pass(sheet, "block emptied", cost_numbers(sheet, 2 * (double)s->n * values), 0);
 }
 
 static int64_t num_blocks(const struct dnn_shape *s) {
@@ -55,7 +56,7 @@ void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool 
         narrow(sheet, s, sizes.out);
     }
     for (int64_t i = 0; i < num_blocks(s); i++)
-        cost_product(sheet, "product", values, images * sizes.operations);
+        cost_product(sheet, "product", cost_numbers(sheet, values), images * sizes.operations);
 }
 
 // Rows of a product that a compiled kernel of cuDNN's adds up before it writes a sum to its
@@ -65,7 +66,7 @@ enum { COMPILED_ROWS = 128 };
 // Without tensor cores cuDNN has no such kernel, and what was written is read again.
 void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *s) {
     int64_t positions = s->out_h * s->out_w;
-    const struct cost_columns pass = {1, 1, positions, s->out};
+    const struct cost_columns pass = {cost_numbers(sheet, 1), 1, positions, s->out};
     const struct cost_columns parts = {1, 1, (positions + TILE_OF_PRODUCT - 1) / TILE_OF_PRODUCT,
                                        s->out};
     double squares = 2 * (double)(positions * s->out);
@@ -73,6 +74,10 @@ void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *s) {
     if (sheet->own_products) {
         cost_gate_pass(sheet, "squares in products", (double)(parts.rows * s->out), squares);
         cost_gate_columns_reduce(sheet, "gates' sums", &parts);
+        return;
+    }
+    if (sheet->type != NUMBER_FLOAT32) {
+        cost_gate_columns_reduce(sheet, "gates' sums", &pass);
         return;
     }
     sheet->scope = COST_FLOAT32;
@@ -92,9 +97,10 @@ void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *s,
     double count = (double)s->n * sizes.in;
     if (s->n < block_of(s)) widen(sheet, s, sizes.out);
     for (int64_t i = 0; i < num_blocks(s); i++)
-        cost_product(sheet, "input's gradient", values, images * sizes.operations);
+        cost_product(sheet, "input's gradient", cost_numbers(sheet, values),
+                     images * sizes.operations);
     if (adds && separate)
-        cost_pass(sheet, "input's gradient added", 3 * count, count);
+        cost_pass(sheet, "input's gradient added", cost_numbers(sheet, 3 * count), count);
     else if (separate)
         narrow(sheet, s, sizes.in);
 }
@@ -113,16 +119,22 @@ void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape 
         widen(sheet, &rest, sizes.out);
     }
     for (int64_t i = 0; i < num_blocks(&blocks); i++)
-        cost_product(sheet, "weights' gradient", values, images * sizes.operations);
-    if (num_blocks(&blocks) == 1) return;
-    const struct cost_columns sums = {1, 1, num_blocks(&blocks), (int64_t)sizes.weights};
+        cost_product(sheet, "weights' gradient", cost_numbers(sheet, values),
+                     images * sizes.operations);
+    if (num_blocks(&blocks) == 1) {
+        cost_converted(sheet, "weights' gradient widened", NUMBER_FLOAT32, sizes.weights);
+        return;
+    }
+    const struct cost_columns sums = {cost_numbers(sheet, 1), 1, num_blocks(&blocks),
+                                      (int64_t)sizes.weights};
     cost_columns_reduce(sheet, "blocks' gradients added", &sums);
 }
 
 // ---- Layers of one product ----
 
 void cost_dnn_pack(struct cost_sheet *sheet, const char *pass, const struct parameter *weight) {
-    cost_pass(sheet, pass, 2 * (double)weight->count, 0);
+    double count = (double)weight->count;
+    cost_pass(sheet, pass, count + cost_numbers(sheet, count), 0);
 }
 
 void cost_dnn_backward(struct cost_sheet *sheet, const struct dnn_shape *shape, const char *pass,

@@ -29,7 +29,7 @@ void cost_deconv_forward(struct cost_sheet *sheet, const struct call *base) {
     if (y == 0) return;
     if (!sheet->keeps_weights) cost_dnn_pack(sheet, PACKING, deconv->weight);
     cost_dnn_forward(sheet, &shape, false);
-    cost_pass(sheet, "result spread", 2 * y, y);
+    cost_pass(sheet, "result spread", cost_numbers(sheet, 2 * y), y);
 }
 
 void cost_deconv_backward(struct cost_sheet *sheet, const struct call *base) {
@@ -40,7 +40,8 @@ void cost_deconv_backward(struct cost_sheet *sheet, const struct call *base) {
     struct dnn_shape shape = shape_of(deconv, input);
     if (y == 0) return;
     cost_relu_gradient(sheet, base->out, call->relu);
-    cost_bias_gradient(sheet, tensor_rows(base->out), deconv->out_channels, deconv->bias);
-    cost_pass(sheet, "gradient collected", 2 * y, 0);
+    cost_bias_gradient(sheet, cost_numbers(sheet, 1), tensor_rows(base->out), deconv->out_channels,
+                       deconv->bias);
+    cost_pass(sheet, "gradient collected", cost_numbers(sheet, 2 * y), 0);
     cost_dnn_backward(sheet, &shape, PACKING, deconv->weight, input);
 }

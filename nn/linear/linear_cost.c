@@ -12,6 +12,7 @@ void cost_linear_forward(struct cost_sheet *sheet, const struct call *base) {
     if (y == 0) return;
     if (!sheet->keeps_weights) cost_dnn_pack(sheet, PACKING, linear->weight);
     cost_dnn_forward(sheet, &shape, false);
+    cost_converted(sheet, "result widened", base->out->type, y);
 }
 
 void cost_linear_backward(struct cost_sheet *sheet, const struct call *base) {
@@ -22,6 +23,8 @@ void cost_linear_backward(struct cost_sheet *sheet, const struct call *base) {
     struct dnn_shape shape = dnn_product(input->n, linear->in, linear->out);
     if (y == 0) return;
     cost_relu_gradient(sheet, base->out, call->relu);
-    cost_bias_gradient(sheet, input->n, linear->out, linear->bias);
+    double array = base->out->type == NUMBER_FLOAT32 ? 1 : cost_numbers(sheet, 1);
+    cost_bias_gradient(sheet, array, input->n, linear->out, linear->bias);
+    cost_converted(sheet, "gradient rounded", base->out->type, y);
     cost_dnn_backward(sheet, &shape, PACKING, linear->weight, input);
 }

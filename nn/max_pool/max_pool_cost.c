@@ -12,7 +12,8 @@ void cost_max_pool_forward(struct cost_sheet *sheet, const struct call *base) {
     const struct max_pool_call *call = (const struct max_pool_call *)base;
     double window = (double)(call->kernel * call->kernel);
     double count = (double)tensor_count(base->out);
-    if (count > 0) cost_pass(sheet, "maxima", read_of(call) + count, window * count);
+    if (count > 0)
+        cost_pass(sheet, "maxima", cost_numbers(sheet, read_of(call) + count), window * count);
 }
 
 void cost_max_pool_backward(struct cost_sheet *sheet, const struct call *base) {
@@ -22,6 +23,7 @@ void cost_max_pool_backward(struct cost_sheet *sheet, const struct call *base) {
     double y = (double)tensor_count(base->out);
     double window = (double)(call->kernel * call->kernel);
     if (input->wants_grad && x > 0)
-        cost_pass(sheet, "input's gradient", (1 + cost_adds(input)) * x + read_of(call) + 2 * y,
+        cost_pass(sheet, "input's gradient",
+                  cost_numbers(sheet, (1 + cost_adds(input)) * x + read_of(call) + 2 * y),
                   window * window * y);
 }

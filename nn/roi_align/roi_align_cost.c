@@ -29,7 +29,7 @@ void cost_roi_align_forward(struct cost_sheet *sheet, const struct call *base) {
     double out = (double)tensor_count(base->out);
     if (out == 0) return;
     find_taps(sheet, call);
-    cost_pass(sheet, "regions", positions_of(call) + taps_of(call) + out,
+    cost_pass(sheet, "regions", cost_numbers(sheet, positions_of(call) + out) + taps_of(call),
               2 * USUAL_TAPS * (USUAL_TAPS + 1) * out);
 }
 
@@ -55,6 +55,7 @@ void cost_roi_align_backward(struct cost_sheet *sheet, const struct call *base) 
     }
     if (maps == 0) return;
     cost_pass(sheet, "regions by level", 3 * rois, 0);
-    cost_pass(sheet, "maps' gradient", maps + share * (out + taps_of(call) + ranges),
+    cost_pass(sheet, "maps' gradient",
+              cost_numbers(sheet, maps + share * out) + share * (taps_of(call) + ranges),
               2 * USUAL_TAPS * (USUAL_TAPS + 1) * share * out);
 }

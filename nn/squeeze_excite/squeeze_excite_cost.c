@@ -8,7 +8,7 @@ static double weights_of(const struct squeeze_excite *se) {
 void cost_squeeze_excite_forward(struct cost_sheet *sheet, const struct call *base) {
     const struct squeeze_excite_call *call = (const struct squeeze_excite_call *)base;
     const struct tensor *x = base->inputs[0];
-    const struct cost_columns means = {1, x->n, x->h * x->w, x->c};
+    const struct cost_columns means = {cost_numbers(sheet, 1), x->n, x->h * x->w, x->c};
     double count = (double)tensor_count(x);
     double weights = weights_of(call->se);
     double numbers = (double)(x->n * (call->se->channels + call->se->hidden));
@@ -16,14 +16,15 @@ void cost_squeeze_excite_forward(struct cost_sheet *sheet, const struct call *ba
     cost_columns_reduce(sheet, "means", &means);
     for (int i = 0; i < 2; i++)
         cost_pass(sheet, "layers", weights + numbers, 2 * weights * (double)x->n);
-    cost_pass(sheet, "map scaled", (call->residual ? 3 : 2) * count, 2 * count);
+    cost_pass(sheet, "map scaled", cost_numbers(sheet, (call->residual ? 3 : 2) * count),
+              2 * count);
 }
 
 void cost_squeeze_excite_backward(struct cost_sheet *sheet, const struct call *base) {
     const struct squeeze_excite_call *call = (const struct squeeze_excite_call *)base;
     const struct squeeze_excite *se = call->se;
     const struct tensor *x = base->inputs[0];
-    const struct cost_columns dots = {2, x->n, x->h * x->w, x->c};
+    const struct cost_columns dots = {cost_numbers(sheet, 2), x->n, x->h * x->w, x->c};
     double count = (double)tensor_count(x);
     double weights = weights_of(se);
     double numbers = (double)(x->n * (se->channels + se->hidden));
@@ -36,8 +37,10 @@ void cost_squeeze_excite_backward(struct cost_sheet *sheet, const struct call *b
         if (se->fc1_weight->grad) cost_pass(sheet, "weights", 2 * weights + numbers, of_layer);
         cost_pass(sheet, "layers' inputs", weights + numbers, of_layer);
     }
-    cost_bias_gradient(sheet, x->n, se->channels, se->fc2_bias);
-    cost_bias_gradient(sheet, x->n, se->hidden, se->fc1_bias);
-    if (x->wants_grad) cost_pass(sheet, "input's gradient", (2 + cost_adds(x)) * count, 2 * count);
+    cost_bias_gradient(sheet, 1, x->n, se->channels, se->fc2_bias);
+    cost_bias_gradient(sheet, 1, x->n, se->hidden, se->fc1_bias);
+    if (x->wants_grad)
+        cost_pass(sheet, "input's gradient", cost_numbers(sheet, (2 + cost_adds(x)) * count),
+                  2 * count);
     cost_residual_gradient(sheet, call->residual);
 }

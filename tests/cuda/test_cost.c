@@ -59,10 +59,11 @@ static void observe_backward(void *context, const struct call *call) {
     observe(context, call, true);
 }
 
-static void open_meter(struct meter *m) {
+static void open_meter(struct meter *m, enum nn_precision precision) {
     struct error err;
     const struct nn_options options = {
         .device = NN_CUDA,
+        .precision = precision,
         .memory_bytes = (int64_t)1 << 28,
         .cuda_module = CUDA_MODULE,
     };
@@ -125,13 +126,13 @@ static void build(struct small_model *small, const char *norm, const char *atten
 
 // ---- Detection ----
 
-static void detect(const char *norm, const char *attention) {
+static void detect(const char *norm, const char *attention, enum nn_precision precision) {
     struct small_model small;
     struct detection_list list = {NULL, 0};
     struct meter meter;
     struct error err;
     build(&small, norm, attention);
-    open_meter(&meter);
+    open_meter(&meter, precision);
     struct image image = noise_image(120, 90, 3, &small.arena);
     EXPECT_OK(detect_images(meter.nn, &small.model, &image, 1, &small.arena, &list, &err), &err);
     forget(&meter); // the first one packs weights
@@ -142,7 +143,11 @@ static void detect(const char *norm, const char *attention) {
 }
 
 static void detects_gct(void) {
-    detect("frozen_bn", "gct");
+    detect("frozen_bn", "gct", NN_FLOAT32);
+}
+
+static void detects_gct_bf16(void) {
+    detect("frozen_bn", "gct", NN_BF16);
 }
 
 // ---- A training step ----
@@ -178,7 +183,7 @@ static void run_step(struct nn *nn, struct small_model *small, struct mask_rcnn 
     nn_backward(nn);
 }
 
-static void train(const char *norm, const char *attention) {
+static void train(const char *norm, const char *attention, enum nn_precision precision) {
     struct small_model small;
     struct mask_rcnn model;
     struct meter meter;
@@ -186,29 +191,45 @@ static void train(const char *norm, const char *attention) {
     build(&small, norm, attention);
     EXPECT_OK(mask_rcnn_build(&model, &small.config, &small.arena, true, &err), &err);
     parameters_initialise(&model.parameters, 5);
-    open_meter(&meter);
+    open_meter(&meter, precision);
     run_step(meter.nn, &small, &model);
     close_meter(&meter);
     small_model_destroy(&small);
 }
 
 static void trains_gct(void) {
-    train("frozen_bn", "gct");
+    train("frozen_bn", "gct", NN_FLOAT32);
+}
+
+static void trains_gct_bf16(void) {
+    train("frozen_bn", "gct", NN_BF16);
 }
 
 static void trains_gn(void) {
-    train("gn", "none");
+    train("gn", "none", NN_FLOAT32);
+}
+
+static void trains_gn_fp16(void) {
+    train("gn", "none", NN_FP16);
 }
 
 static void trains_se(void) {
-    train("frozen_bn", "se");
+    train("frozen_bn", "se", NN_FLOAT32);
+}
+
+static void trains_se_bf16(void) {
+    train("frozen_bn", "se", NN_BF16);
 }
 
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"detects_gct", detects_gct},
+                                          {"detects_gct_bf16", detects_gct_bf16},
                                           {"trains_gct", trains_gct},
+                                          {"trains_gct_bf16", trains_gct_bf16},
                                           {"trains_gn", trains_gn},
+                                          {"trains_gn_fp16", trains_gn_fp16},
                                           {"trains_se", trains_se},
+                                          {"trains_se_bf16", trains_se_bf16},
                                           {0}});
 }
