@@ -5,8 +5,7 @@
 // many detections as there may be.
 //
 //     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]]
-//          [--precision float32|tf32|tf32-compiled|bf16|fp16]
-//          [--steps N]
+//          [--precision float32|tf32|tf32-compiled|bf16|fp16] [--steps N]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -157,14 +157,18 @@ static int read_losses(const char *run_name, double losses[8]) {
     return count;
 }
 
-static void expect_same_losses(const char *name, const char *other) {
+static void expect_near_losses(const char *name, const char *other, double share) {
     double losses[2][8];
     EXPECT_INT(read_losses(name, losses[0]), 4);
     EXPECT_INT(read_losses(other, losses[1]), 4);
     for (int i = 0; i < 4; i++) {
         EXPECT(losses[0][i] > 1);
-        EXPECT_NEAR(losses[1][i], losses[0][i], 1e-3 * losses[0][i]);
+        EXPECT_NEAR(losses[1][i], losses[0][i], share * losses[0][i]);
     }
+}
+
+static void expect_same_losses(const char *name, const char *other) {
+    expect_near_losses(name, other, 1e-3);
 }
 
 static void make_runs(void) {
@@ -179,6 +183,19 @@ static void train(void) {
     expect_same_losses("cpu", "cuda");
     EXPECT_INT(run("grep -h '^run ' $SCRATCH/cuda/log.txt"), 0);
     EXPECT_CONTAINS(program_output, ": 1 process of 1 thread on cuda, seed 1\n");
+}
+
+static void train_in_16_bits(void) {
+    make_runs();
+    EXPECT_INT(run("$TRAIN --device cuda --precision bf16" OPTIONS "bf16 >/dev/null && "
+                   "$TRAIN --device cuda --precision fp16" OPTIONS "fp16 >/dev/null"),
+               0);
+    EXPECT_TEXT(program_errors, "");
+    expect_near_losses("cpu", "bf16", 0.05);
+    expect_near_losses("cpu", "fp16", 0.02);
+    EXPECT_INT(run("grep -c loss_scale $SCRATCH/bf16/checkpoints/step-0000003/state.json"), 1);
+    EXPECT_INT(run("grep -A 2 loss_scale $SCRATCH/fp16/checkpoints/step-0000003/state.json"), 0);
+    EXPECT_CONTAINS(program_output, "\"factor\": 65536,\n    \"steps\": 3\n");
 }
 
 // What one device has saved the other goes on with.
@@ -348,6 +365,7 @@ int main(int argc, char **argv) {
                                           {"eval", eval},
                                           {"own devices", own_devices},
                                           {"train", train},
+                                          {"train in 16 bits", train_in_16_bits},
                                           {"resume", resume},
                                           {"ranks", ranks},
                                           {"serve", serve},

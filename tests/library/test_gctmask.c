@@ -249,18 +249,23 @@ static float first_score(const struct gctmask_options *options) {
 
 static void precision(void) {
     struct gctmask_model *model = NULL;
-    struct gctmask_options options = {.size = sizeof options, .precision = 3};
+    struct gctmask_options options = {.size = sizeof options, .precision = 4};
     gctmask_close(open_model()); // makes the file
     EXPECT_INT(
         gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
         GCTMASK_ARGUMENT);
-    EXPECT_CONTAINS(message, "precision: 3 is none");
+    EXPECT_CONTAINS(message, "precision: 4 is none");
     EXPECT(!model);
     options.precision = GCTMASK_TF32;
     EXPECT_INT(
         gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
         GCTMASK_UNSUPPORTED);
     EXPECT_CONTAINS(message, "precision tf32: only the device cuda computes in it");
+    options.precision = GCTMASK_FP16;
+    EXPECT_INT(
+        gctmask_open(scratch_path("m.safetensors"), &options, &model, message, sizeof message),
+        GCTMASK_UNSUPPORTED);
+    EXPECT_CONTAINS(message, "precision float16: only the device cuda computes in it");
     // A program that knows nothing of it may have anything behind num_threads.
     struct gctmask_options older = {.size = offsetof(struct gctmask_options, precision),
                                     .num_threads = 2,

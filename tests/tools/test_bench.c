@@ -48,6 +48,21 @@ static void paper_networks(void) {
     EXPECT_TEXT(program_errors, "");
 }
 
+// In 16 bits activations take half the bytes, parameters all of theirs.
+static void sixteen_bits(void) {
+    double float32[7];
+    double bf16[7];
+    EXPECT_INT(run_program(COUNT "--config " CONFIGS "demo.json --size 256x256"), 0);
+    read_row(0, "upsample_add", float32);
+    EXPECT_INT(run_program(COUNT "--config " CONFIGS "demo.json --size 256x256 --precision bf16"),
+               0);
+    EXPECT_CONTAINS(program_output, "products  989.4 TFLOP/s");
+    EXPECT(!strstr(program_output, "TF32"));
+    read_row(0, "upsample_add", bf16);
+    EXPECT_NEAR(bf16[1], float32[1] / 2, 0.11);
+    EXPECT_NEAR(bf16[2], float32[2], 0);
+}
+
 // Twice the images: the same weights, twice everything else.
 static void more_images(void) {
     double one[7];
@@ -86,6 +101,7 @@ static void wrong_options(void) {
 int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"paper_networks", paper_networks},
+                                          {"sixteen_bits", sixteen_bits},
                                           {"more_images", more_images},
                                           {"wrong_options", wrong_options},
                                           {0}});
