@@ -208,17 +208,20 @@ static const struct product WITH_SUMS[] = {
      PRODUCT_FORWARD,
      EPILOGUE_BIAS | EPILOGUE_RELU | EPILOGUE_SQUARES,
      PRODUCT_MAX_ALIGNMENT,
-     PRODUCT_TF32},
+     PRODUCT_TF32,
+     NUMBER_FLOAT32},
     {{1, 200, 336, 128, 100, 168, 128, 1, 3, 2, 1, 0},
      PRODUCT_FORWARD,
      EPILOGUE_BIAS | EPILOGUE_RELU | EPILOGUE_SQUARES,
      PRODUCT_MAX_ALIGNMENT,
-     PRODUCT_TF32},
+     PRODUCT_TF32,
+     NUMBER_FLOAT32},
     {{1, 50, 84, 256, 50, 84, 1024, 1, 1, 1, 0, 0},
      PRODUCT_FORWARD,
      EPILOGUE_BIAS | EPILOGUE_RESIDUAL | EPILOGUE_RELU | EPILOGUE_SQUARES,
      PRODUCT_MAX_ALIGNMENT,
-     PRODUCT_TF32},
+     PRODUCT_TF32,
+     NUMBER_FLOAT32},
 };
 
 // cuDNN compiles kernels that sum up squares always in the same order, which needs memory for the

@@ -80,8 +80,8 @@ static struct tensor *input(struct run *r, int64_t n, int64_t h, int64_t w, int6
 static struct parameter *weights(struct run *r, const char *name, int64_t a, int64_t b, int64_t h,
                                  int64_t w) {
     const int64_t shape[] = {a, b, h, w};
-    return parameter_add(&r->parameters, PARAMETER_WEIGHT, 4, shape, (struct initial){0}, "%s",
-                         name);
+    return parameter_add(&r->parameters, PARAMETER_WEIGHT, 4, shape, (struct initial){0}, "%s.%lld",
+                         name, (long long)r->parameters.count);
 }
 
 static struct parameter *vector(struct run *r, const char *name, int64_t c) {
@@ -165,6 +165,21 @@ static struct tensor *folded_gate(struct run *r) {
     conv->norm = norm_of(r, 6);
     fill_parameters(r);
     return conv_forward(r->nn, conv, x, x, r->relu);
+}
+
+// What the second reads is summed up by the first, as it is stored, and the gate's part of its
+// gradient waits for the first.
+static struct tensor *gate_behind_conv(struct run *r) {
+    struct tensor *x = input(r, 2, 12, 11, 6);
+    struct conv *first = conv_of(r, 6, 6, 3, 1);
+    struct conv *second = conv_of(r, 6, 4, 3, 1);
+    first->gate_follows = true;
+    first->bias = vector(r, "bias", 6);
+    second->gate = gate_of(r, 6);
+    fill_parameters(r);
+    // Without ReLU, that its input is near 0 changes little.
+    struct tensor *between = conv_forward(r->nn, first, x, NULL, false);
+    return conv_forward(r->nn, second, between, NULL, r->relu);
 }
 
 static struct tensor *gate_of_regions(struct run *r) {
@@ -316,29 +331,30 @@ static struct tensor *logits_of_classes(struct run *r) {
     return class_logits_forward(r->nn, conv, x, labels);
 }
 
-static layer *const LAYERS[] = {
-    plain_conv,        grouped_conv,
-    folded_gate,       gate_of_regions,
-    conv_of_float32,   predictor,
-    deconvolution,     hidden_linear,
-    linear_predictor,  gate_l2,
-    gate_l1,           gate_linf,
-    excitation,        group_normalisation,
-    pooling,           pyramid_step,
-    regions,           regions_of_many_channels,
-    logits_of_classes,
-};
-static const char *const NAMES[] = {
-    "plain_conv",        "grouped_conv",
-    "folded_gate",       "gate_of_regions",
-    "conv_of_float32",   "predictor",
-    "deconvolution",     "hidden_linear",
-    "linear_predictor",  "gate_l2",
-    "gate_l1",           "gate_linf",
-    "excitation",        "group_normalisation",
-    "pooling",           "pyramid_step",
-    "regions",           "regions_of_many_channels",
-    "logits_of_classes",
+static const struct {
+    const char *name;
+    layer *forward;
+} LAYERS[] = {
+    {"plain_conv", plain_conv},
+    {"grouped_conv", grouped_conv},
+    {"folded_gate", folded_gate},
+    {"gate_behind_conv", gate_behind_conv},
+    {"gate_of_regions", gate_of_regions},
+    {"conv_of_float32", conv_of_float32},
+    {"predictor", predictor},
+    {"deconvolution", deconvolution},
+    {"hidden_linear", hidden_linear},
+    {"linear_predictor", linear_predictor},
+    {"gate_l2", gate_l2},
+    {"gate_l1", gate_l1},
+    {"gate_linf", gate_linf},
+    {"excitation", excitation},
+    {"group_normalisation", group_normalisation},
+    {"pooling", pooling},
+    {"pyramid_step", pyramid_step},
+    {"regions", regions},
+    {"regions_of_many_channels", regions_of_many_channels},
+    {"logits_of_classes", logits_of_classes},
 };
 enum { NUM_LAYERS = sizeof LAYERS / sizeof *LAYERS };
 
@@ -446,12 +462,14 @@ static void compare(enum nn_precision precision, enum number_type type, double r
     for (int i = 0; i < NUM_LAYERS; i++) {
         struct arena arena;
         arena_init(&arena, 1 << 20, 0);
-        struct outcome plain = run_layer(LAYERS[i], NN_FLOAT32, type, NULL, false, &arena);
-        struct outcome expected = run_layer(LAYERS[i], NN_FLOAT32, type, &plain, true, &arena);
-        struct outcome got = run_layer(LAYERS[i], precision, type, &plain, true, &arena);
+        struct outcome plain = run_layer(LAYERS[i].forward, NN_FLOAT32, type, NULL, false, &arena);
+        struct outcome expected =
+            run_layer(LAYERS[i].forward, NN_FLOAT32, type, &plain, true, &arena);
+        struct outcome got = run_layer(LAYERS[i].forward, precision, type, &plain, true, &arena);
         EXPECT_INT(got.count, expected.count);
         for (int j = 0; j < got.count; j++)
-            expect_close(NAMES[i], j, &got.arrays[j], &expected.arrays[j], ROUNDINGS * rounding);
+            expect_close(LAYERS[i].name, j, &got.arrays[j], &expected.arrays[j],
+                         ROUNDINGS * rounding);
         arena_destroy(&arena);
     }
 }

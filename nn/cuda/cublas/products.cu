@@ -94,7 +94,7 @@ static bool run(struct nn *nn, const struct matmul *matmul, const struct matmul_
 bool cublas_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
                     const float *weights, const struct dnn_epilogue *epilogue, float *y) {
     if (!cuda_matmuls(nn) || !is_matmul(shape)) return false;
-    if (epilogue->residual || epilogue->squares) return false;
+    if (epilogue->residual.data || epilogue->squares) return false;
     struct matmul_data data = {(void *)x, (void *)weights, y, epilogue->bias, false};
     int32_t steps = (epilogue->bias ? MATMUL_BIAS : 0) + (epilogue->relu ? MATMUL_RELU : 0);
     struct matmul matmul = matmul_of(nn, MATMUL_FORWARD, shape, steps, &data);
