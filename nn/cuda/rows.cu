@@ -14,7 +14,7 @@ template <class Number> struct apply {
     Number *y;
 };
 
-enum { BLOCKS_OF_PASS = 4 }; // on a processor: for more, that of bf16 would spill registers
+enum { BLOCKS_OF_PASS = 4 }; // on a processor: for more, those of bf16 would spill registers
 
 template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
@@ -149,7 +149,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 
 // grad += pull y for pull[n, c], and 0 where ReLU cut.
 template <class Number>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
+static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
     add_pull(const Number *y, const float *pull, bool relu, int64_t n, int64_t rows, int64_t c,
              Number *grad) {
     int64_t j = tile_channel();
