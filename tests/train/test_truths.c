@@ -16,20 +16,20 @@ static const char *const TORCHVISION[] = {"conventions", "torchvision", NULL};
 static const char *const DETECTRON2[] = {"conventions", "detectron2", NULL};
 
 // What is in a mask as pixels, one byte each, rows.
-struct pixels {
+struct mask_bytes {
     int32_t height, width;
     uint8_t *values;
 };
 
-static struct pixels new_pixels(int32_t height, int32_t width) {
-    struct pixels p = {height, width, arena_alloc_zero(&arena, (int64_t)height * width, 1)};
+static struct mask_bytes new_mask(int32_t height, int32_t width) {
+    struct mask_bytes p = {height, width, arena_alloc_zero(&arena, (int64_t)height * width, 1)};
     REQUIRE(p.values != NULL);
     return p;
 }
 
 // The mask of a segmentation in the image.
-static struct pixels drawn(const struct coco_segment *segment, const struct view *view) {
-    struct pixels p = new_pixels(view->height, view->width);
+static struct mask_bytes drawn(const struct coco_segment *segment, const struct view *view) {
+    struct mask_bytes p = new_mask(view->height, view->width);
     struct rle rle;
     EXPECT_OK(coco_segment_to_rle(&rle, segment, view->height, view->width, &arena, &err), &err);
     rle_decode(&rle, p.values);
@@ -44,10 +44,10 @@ static int32_t nearest(int32_t at, int32_t from, int32_t to) {
 }
 
 // Mirrored, then resized, then cut, each in full.
-static struct pixels moved(struct pixels source, const struct view *view) {
+static struct mask_bytes moved(struct mask_bytes source, const struct view *view) {
     const struct crop *crop = &view->crop;
-    struct pixels resized = new_pixels(crop->resized.height, crop->resized.width);
-    struct pixels cut = new_pixels(crop->extent.height, crop->extent.width);
+    struct mask_bytes resized = new_mask(crop->resized.height, crop->resized.width);
+    struct mask_bytes cut = new_mask(crop->extent.height, crop->extent.width);
     if (view->mirrored)
         for (int32_t y = 0; y < source.height; y++)
             for (int32_t x = 0; x < source.width / 2; x++) {
@@ -69,8 +69,8 @@ static struct pixels moved(struct pixels source, const struct view *view) {
 }
 
 // What the truth says, as pixels of the input.
-static struct pixels pixels_of(const struct object_mask *mask, const struct view *view) {
-    struct pixels p = new_pixels(view->crop.extent.height, view->crop.extent.width);
+static struct mask_bytes pixels_of(const struct object_mask *mask, const struct view *view) {
+    struct mask_bytes p = new_mask(view->crop.extent.height, view->crop.extent.width);
     struct rle rle = mask->rle;
     if (mask->num_polygons > 0)
         EXPECT_OK(polygons_to_rle(&rle, mask->polygons, mask->num_polygons, p.height, p.width,
@@ -84,8 +84,8 @@ static struct pixels pixels_of(const struct object_mask *mask, const struct view
 // Intersection over union where there is enough to compare; the exact masks must be equal.
 static void compare_masks(const struct object_mask *mask, const struct coco_segment *segment,
                           const struct view *view) {
-    struct pixels got = pixels_of(mask, view);
-    struct pixels expected = moved(drawn(segment, view), view);
+    struct mask_bytes got = pixels_of(mask, view);
+    struct mask_bytes expected = moved(drawn(segment, view), view);
     int64_t both = 0;
     int64_t either = 0;
     for (int64_t i = 0; i < (int64_t)got.height * got.width; i++) {
