@@ -9,7 +9,7 @@
 #include "nn/linear/linear.h"
 #include "tests/harness.h"
 
-enum { MAX_BATCH = 2, SIZE_STEP = 64 };
+enum { MAX_BATCH = 2 };
 
 struct collector {
     struct product_list *list;
@@ -135,7 +135,8 @@ void collect_products(struct product_list *list, const char *path, int32_t rules
     close_outline(&o);
 }
 
-void collect_products_of_all_sizes(struct product_list *list, const char *path, int32_t rules) {
+void collect_products_of_all_sizes(struct product_list *list, const char *path, int32_t rules,
+                                   int32_t step) {
     static struct outline o;
     open_outline(&o, list, path, rules);
     const struct extent sides = {(int32_t)o.model.config.input.short_side,
@@ -143,7 +144,7 @@ void collect_products_of_all_sizes(struct product_list *list, const char *path, 
     struct extent largest = preprocess_padded(&sides, 1);
     int32_t first = largest.height;
     int32_t last = largest.width;
-    for (int32_t side = first; side < last + SIZE_STEP; side += SIZE_STEP) {
+    for (int32_t side = first; side < last + step; side += step) {
         int32_t longer = side < last ? side : last;
         run(&o, first, longer);
         run(&o, longer, first);
