@@ -1,5 +1,5 @@
-// build/tests/parity FIXTURE.json PHOTO.png [--threads N] [--precision float32|bfloat16|tf32]
-//     [--cuda MODULE]
+// build/tests/parity FIXTURE.json PHOTO.png [--threads N] [--cuda MODULE]
+//     [--precision float32|bfloat16|tf32|float16]
 //
 // Compares the detector with what PyTorch and torchvision computed (a fixture), quantity by
 // quantity: fills the model by the formula that the fixture's writer used, runs it on the photo and
@@ -13,6 +13,7 @@
 #include "detector/detect.h"
 #include "detector/losses.h"
 #include "detector/preprocess.h"
+#include "nn/cuda/number_bits.h"
 #include "nn/onednn.h"
 #include "tests/detector/fixture.h"
 #include "tests/detector/formula.h"
@@ -75,6 +76,13 @@ static bool same_shape(const struct tensor *t, const struct fixture_tensor *expe
     return t->n == shape[0] && t->c == shape[1] && t->h == shape[2] && t->w == shape[3];
 }
 
+static double value_of(const struct tensor *t, int64_t i) {
+    const uint16_t *halves = (const uint16_t *)(const void *)t->data;
+    if (t->type == NUMBER_BF16) return (double)number_from_bf16(halves[i]);
+    if (t->type == NUMBER_FP16) return (double)number_from_fp16(halves[i]);
+    return (double)t->data[i];
+}
+
 static void compare_tensor(struct parity *p, const char *name, const struct tensor *t) {
     const struct fixture_tensor *expected = fixture_tensor_find(&p->fixture, name);
     nn_wait(p->nn);
@@ -85,12 +93,12 @@ static void compare_tensor(struct parity *p, const char *name, const struct tens
     double squares = 0;
     int64_t count = tensor_count(t);
     for (int64_t i = 0; i < count; i++)
-        squares += (double)t->data[i] * (double)t->data[i];
+        squares += value_of(t, i) * value_of(t, i);
     double norm_error = fabs(sqrt(squares) - expected->norm) / expected->norm;
     double rms = expected->norm / sqrt((double)count);
     double sample_error = 0;
     for (int64_t i = 0; i < expected->num_samples; i++) {
-        double got = (double)t->data[place(t, expected->samples[i].index)];
+        double got = value_of(t, place(t, expected->samples[i].index));
         double error = fabs(got - expected->samples[i].value) / rms;
         if (!(error <= sample_error)) sample_error = error;
     }
@@ -397,10 +405,10 @@ int main(int argc, char **argv) {
     struct nn_options options;
     if (!parse(argc, argv, &options)) {
         fprintf(stderr, "usage: parity FIXTURE.json PHOTO.png [--threads N] "
-                        "[--precision float32|bfloat16] [--cuda MODULE]\n");
+                        "[--precision float32|bfloat16|tf32|float16] [--cuda MODULE]\n");
         return 64;
     }
-    if (options.precision == NN_BF16 && !onednn_has_bf16()) {
+    if (options.precision == NN_BF16 && options.device == NN_CPU && !onednn_has_bf16()) {
         printf("skipped: this processor has no bf16 instructions\n");
         return EXIT_SKIPPED;
     }
