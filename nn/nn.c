@@ -43,7 +43,7 @@ static enum status check_precision(const struct nn_options *options, struct erro
     if (precision != NN_BF16)
         return error_set(err, STATUS_UNSUPPORTED,
                          "precision %s: only the device cuda computes in it; use float32",
-                         precision == NN_FP16 ? "float16" : "tf32");
+                         NN_PRECISION_NAMES[precision]);
     if (onednn_has_bf16()) return STATUS_OK;
     return error_set(err, STATUS_UNSUPPORTED,
                      "precision bfloat16: this processor has no instructions for it, expected "

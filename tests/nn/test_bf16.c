@@ -110,20 +110,26 @@ static void names(void) {
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16_ALIAS], "bf16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32], "tf32");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32_COMPILED], "tf32-compiled");
-    EXPECT(!NN_PRECISION_NAMES[NN_TF32_COMPILED + 1]);
+    EXPECT_TEXT(NN_PRECISION_NAMES[NN_FP16], "float16");
+    EXPECT_TEXT(NN_PRECISION_NAMES[NN_FP16_ALIAS], "fp16");
+    EXPECT(!NN_PRECISION_NAMES[NN_FP16_ALIAS + 1]);
     EXPECT(nn_precision_named("bf16", &found) && found == NN_BF16);
     EXPECT(nn_precision_named("float32", &found) && found == NN_FLOAT32);
     EXPECT(nn_precision_named("bfloat16", &found) && found == NN_BF16);
     EXPECT(nn_precision_named("tf32", &found) && found == NN_TF32);
-    EXPECT(!nn_precision_named("float16", &found) && found == NN_TF32);
+    EXPECT(nn_precision_named("fp16", &found) && found == NN_FP16);
+    EXPECT(!nn_precision_named("float8", &found) && found == NN_FP16);
 }
 
-static void no_tf32(void) {
+static void cuda_only(void) {
     struct nn *nn = NULL;
     struct error err;
-    const struct nn_options options = {.precision = NN_TF32};
+    struct nn_options options = {.precision = NN_TF32};
     EXPECT_STATUS(nn_create(&nn, &options, &err), STATUS_UNSUPPORTED, &err);
     EXPECT_TEXT(err.message, "precision tf32: only the device cuda computes in it; use float32");
+    options.precision = NN_FP16_ALIAS;
+    EXPECT_STATUS(nn_create(&nn, &options, &err), STATUS_UNSUPPORTED, &err);
+    EXPECT_TEXT(err.message, "precision float16: only the device cuda computes in it; use float32");
 }
 
 static void contexts(void) {
@@ -151,7 +157,7 @@ int main(int argc, char **argv) {
                          {"rows", rows},
                          {"scratch", scratch},
                          {"names", names},
-                         {"no_tf32", no_tf32},
+                         {"cuda_only", cuda_only},
                          {"contexts", contexts},
                          {0},
                      });
