@@ -260,6 +260,30 @@ static void trains_gn_bf16(void) {
     expect_same_step("gn", "none", &BF16);
 }
 
+// In float16 a loss scale that is too large shows in the gradients' norm, which the losses, of
+// float32, do not reach.
+static void overflow_shows(void) {
+    static const double SCALES[] = {1024, 1 << 30};
+    for (int i = 0; i < 2; i++) {
+        struct small_model small;
+        struct mask_rcnn model;
+        struct losses losses;
+        struct error err;
+        build(&small, "frozen_bn", "gct");
+        EXPECT_OK(mask_rcnn_build(&model, &small.config, &small.arena, true, &err), &err);
+        parameters_initialise(&model.parameters, 3);
+        struct nn *nn = open_device(1, NN_FP16);
+        EXPECT_OK(parameters_move(&model.parameters, nn, &err), &err);
+        run_step(nn, &small, &model, SCALES[i], &losses);
+        double squares =
+            squares_forward(nn, model.parameters.grad, model.parameters.num_trainable_floats);
+        EXPECT(isfinite(losses.mask + losses.box + losses.classes + losses.objectness));
+        EXPECT(isfinite(squares) == (i == 0));
+        nn_destroy(nn);
+        small_model_destroy(&small);
+    }
+}
+
 // ---- What a step asks of the host ----
 
 // How often something has happened so far; see tests/cuda/emulator/stream.h.
@@ -345,6 +369,7 @@ int main(int argc, char **argv) {
                                           {"trains_gct", trains_gct},
                                           {"trains_gct_bf16", trains_gct_bf16},
                                           {"trains_gct_fp16", trains_gct_fp16},
+                                          {"overflow_shows", overflow_shows},
                                           {"trains_gn", trains_gn},
                                           {"trains_gn_bf16", trains_gn_bf16},
                                           {"waits_of_detection", waits_of_detection},
