@@ -50,20 +50,25 @@ static inline float4 make_float4(float x, float y, float z, float w) {
 
 // ---- Threads ----
 
-// What a kernel's thread sees of itself.
+// What a kernel's thread sees of itself, and what all threads of its block do.
 struct emulated_thread {
-    uint3 index, block;
-    dim3 block_size, grid_size;
+    uint3 index;
     unsigned lane;
+};
+
+struct emulated_block {
+    uint3 index;
+    dim3 size, grid_size;
     void *dynamic_shared;
 };
 
-extern emulated_thread *emulated;
+extern emulated_thread *emulated; // NULL while no kernel runs
+extern emulated_block emulated_place;
 
 #define threadIdx (emulated->index)
-#define blockIdx  (emulated->block)
-#define blockDim  (emulated->block_size)
-#define gridDim   (emulated->grid_size)
+#define blockIdx  (emulated_place.index)
+#define blockDim  (emulated_place.size)
+#define gridDim   (emulated_place.grid_size)
 constexpr int warpSize = 32;
 
 typedef struct emulated_stream *cudaStream_t;
@@ -79,7 +84,6 @@ void emulator_barrier(int line);
 void emulator_exchange(unsigned mask, const void *value, void *result, size_t bytes,
                        unsigned source, int line);
 unsigned emulator_ballot(unsigned mask, bool vote, int line);
-void *emulator_dynamic_shared();
 
 template <class Type>
 void emulator_check_argument(const char *kernel, int argument, const Type &value) {
@@ -96,7 +100,8 @@ void emulator_run(cudaStream_t stream, const char *name, Kernel kernel, dim3 gri
 
 #define GPU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                 \
     emulator_run(stream, #kernel, kernel, dim3(grid), dim3(block), shared_bytes, __VA_ARGS__)
-#define GPU_DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(emulator_dynamic_shared())
+#define GPU_DYNAMIC_SHARED(type, name)                                                             \
+    type *name = static_cast<type *>(emulated_place.dynamic_shared)
 
 inline void __syncthreads(int line = __builtin_LINE()) {
     emulator_barrier(line);

@@ -11,3 +11,6 @@ fiber *fiber_of_program();
 
 // Leaves the running fiber until somebody switches back to it.
 void fiber_switch(fiber *from, fiber *to);
+
+// Brings f's stack to the processor's cache.
+void fiber_expect(const fiber *f);

@@ -17,5 +17,5 @@ sequence emulator_sequence() {
 unsigned emulator_random_below(unsigned bound) {
     static uint64_t state = 1;
     state = state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<unsigned>((state >> 33) % bound);
+    return static_cast<unsigned>((state >> 32) * bound >> 32);
 }

@@ -1,9 +1,10 @@
 // Runs the threads of one block after another, each on a fiber until it has to wait.
 //
 // A fiber takes the next thread that has not begun, runs it, takes the next; only where a thread
-// waits, at a barrier or for its warp, does another fiber go on. So kernels without barriers are
-// plain loops. A thread that waits for what can never come is a report, with the lines where all
-// wait.
+// waits, at a barrier or for its warp, does another fiber go on: one that begins threads until all
+// have begun, then those of threads that need not wait any more, in turn. So kernels without
+// barriers are plain loops. A thread that waits for what can never come is a report, with the lines
+// where all wait.
 
 #include <csignal>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include "stream.h"
 
 emulated_thread *emulated;
+emulated_block emulated_place;
 
 namespace {
 
@@ -26,11 +28,11 @@ constexpr size_t MAX_VALUE_BYTES = 16;
 constexpr size_t MAX_SHARED_BYTES = 227 * 1024;
 constexpr unsigned MAX_THREADS = 1024;
 
-enum class state { unstarted, ready, at_barrier, in_exchange, done };
+enum class state { done, ready, at_barrier, in_exchange }; // done: or not begun yet
 
 struct thread {
     emulated_thread seen;
-    state now = state::unstarted;
+    state now = state::done;
     int line = 0;
     fiber *runs_on = nullptr;
 };
@@ -51,7 +53,8 @@ struct group {
 
 struct warp {
     unsigned alive = 0;
-    group groups[GROUPS];
+    unsigned in_exchange = 0;
+    group groups[GROUPS]; // all free between blocks
 };
 
 struct launch {
@@ -65,7 +68,8 @@ struct block {
     std::vector<thread> threads;
     std::vector<warp> warps;
     std::vector<unsigned> order;
-    size_t next = 0; // of order
+    size_t next = 0; // of order, to begin
+    size_t turn = 0; // of order, to go on
     size_t num_done = 0;
     size_t num_at_barrier = 0;
     size_t running = 0; // index of the thread that runs
@@ -73,16 +77,19 @@ struct block {
 
 block now;
 fiber *program;
-fiber *starting; // whom start_threads switches to
+fiber *starting; // a new one that is switched to
 std::vector<fiber *> free_fibers;
 
-void set_order(std::vector<unsigned> &order, size_t count) {
-    sequence sequence = emulator_sequence();
+void shuffle(std::vector<unsigned> &order) {
+    for (size_t i = order.size(); i > 1; i--)
+        std::swap(order[i - 1], order[emulator_random_below(static_cast<unsigned>(i))]);
+}
+
+void set_order(std::vector<unsigned> &order, size_t count, sequence sequence) {
     order.resize(count);
     for (size_t i = 0; i < count; i++)
         order[i] = static_cast<unsigned>(sequence == sequence::reverse ? count - 1 - i : i);
-    for (size_t i = count; sequence == sequence::random && i > 1; i--)
-        std::swap(order[i - 1], order[emulator_random_below(static_cast<unsigned>(i))]);
+    if (sequence == sequence::random) shuffle(order);
 }
 
 [[noreturn]] void fail(const char *what) {
@@ -90,29 +97,48 @@ void set_order(std::vector<unsigned> &order, size_t count) {
     for (const thread &t : now.threads) {
         if (t.now != state::at_barrier && t.now != state::in_exchange) continue;
         fprintf(stderr, "  block (%u, %u, %u) thread (%u, %u, %u) waits at line %d, %s\n",
-                t.seen.block.x, t.seen.block.y, t.seen.block.z, t.seen.index.x, t.seen.index.y,
-                t.seen.index.z, t.line,
-                t.now == state::at_barrier ? "at a barrier" : "for its warp");
+                blockIdx.x, blockIdx.y, blockIdx.z, t.seen.index.x, t.seen.index.y, t.seen.index.z,
+                t.line, t.now == state::at_barrier ? "at a barrier" : "for its warp");
     }
     abort();
 }
 
 // ---- Waiting ----
 
+void run_threads();
+
+// The fiber that is to run while another waits.
+fiber *next_fiber() {
+    if (now.next < now.threads.size()) {
+        if (free_fibers.empty()) free_fibers.push_back(fiber_create(run_threads));
+        starting = free_fibers.back();
+        free_fibers.pop_back();
+        return starting;
+    }
+    for (size_t i = 0; i < now.order.size(); i++) {
+        const thread &t = now.threads[now.order[now.turn]];
+        now.turn = now.turn + 1 < now.order.size() ? now.turn + 1 : 0;
+        if (t.now != state::ready) continue;
+        fiber_expect(now.threads[now.order[now.turn]].runs_on);
+        return t.runs_on;
+    }
+    fail("deadlock");
+}
+
 void wait() {
     size_t self = now.running;
-    fiber_switch(now.threads[self].runs_on, program);
+    fiber *own = now.threads[self].runs_on;
+    fiber *next = next_fiber();
+    if (next != own) fiber_switch(own, next);
     now.running = self;
     emulated = &now.threads[self].seen;
 }
 
 void release_barrier() {
-    int line = 0;
     if (now.num_done > 0) fail("a barrier after some threads of the block have ended");
-    for (const thread &t : now.threads) {
-        if (line && t.line != line) fail("threads wait at different barriers");
-        line = t.line;
-    }
+    int line = now.threads[0].line;
+    for (const thread &t : now.threads)
+        if (t.line != line) fail("threads wait at different barriers");
     for (thread &t : now.threads)
         t.now = state::ready;
     now.num_at_barrier = 0;
@@ -128,6 +154,7 @@ void release_if_complete(unsigned warp_index, group &g) {
     if (!g.arrived || (g.arrived & w.alive) != (g.mask & w.alive)) return;
     for (unsigned lane = 0; lane < LANES; lane++)
         if (g.arrived >> lane & 1) now.threads[warp_index * LANES + lane].now = state::ready;
+    w.in_exchange &= ~g.arrived;
     g.left_to_read = g.meetings[g.generation & 1].present = g.arrived;
     g.arrived = 0;
     g.generation++;
@@ -156,11 +183,13 @@ const group::meeting &meet(unsigned mask, const void *value, size_t bytes, int l
     unsigned bit = 1u << t.seen.lane;
     t.line = line;
     if (!(mask & bit)) fail("a lane exchanges that its mask does not name");
-    group &g = group_of(now.warps[warp_of(self)], mask, line);
+    warp &w = now.warps[warp_of(self)];
+    group &g = group_of(w, mask, line);
     group::meeting &meeting = g.meetings[g.generation & 1];
     memcpy(meeting.slots[t.seen.lane], value, bytes);
     g.line = line;
     g.arrived |= bit;
+    w.in_exchange |= bit;
     t.now = state::in_exchange;
     release_if_complete(warp_of(self), g);
     wait();
@@ -177,8 +206,9 @@ void end_thread(size_t index) {
     now.num_done++;
     warp &w = now.warps[warp_of(index)];
     w.alive &= ~(1u << t.seen.lane);
-    for (group &g : w.groups)
-        release_if_complete(warp_of(index), g);
+    if (w.in_exchange)
+        for (group &g : w.groups)
+            release_if_complete(warp_of(index), g);
     if (now.num_at_barrier && now.num_at_barrier == now.threads.size() - now.num_done)
         release_barrier();
 }
@@ -197,49 +227,32 @@ void run_threads() {
             (*now.what.body)();
             end_thread(index);
         }
+        fiber *next = now.num_done == now.threads.size() ? program : next_fiber();
         free_fibers.push_back(self);
-        fiber_switch(self, program);
+        fiber_switch(self, next);
     }
 }
 
-void start_threads() {
-    if (free_fibers.empty()) free_fibers.push_back(fiber_create(run_threads));
-    starting = free_fibers.back();
-    free_fibers.pop_back();
-    fiber_switch(program, starting);
-}
-
-void run_to_end() {
-    while (now.num_done < now.threads.size()) {
-        if (now.next < now.threads.size()) {
-            start_threads();
-            continue;
-        }
-        bool progress = false;
-        for (unsigned i : now.order) {
-            thread &t = now.threads[i];
-            if (t.now != state::ready) continue;
-            progress = true;
-            fiber_switch(program, t.runs_on);
-        }
-        if (!progress) fail("deadlock");
-    }
-}
-
-void run_block(uint3 index, void *dynamic_shared) {
-    size_t count = static_cast<size_t>(now.what.block.x) * now.what.block.y * now.what.block.z;
-    now.threads.assign(count, thread{});
-    now.warps.assign((count + LANES - 1) / LANES, warp{});
-    now.next = now.num_done = now.num_at_barrier = 0;
+void set_threads() {
     const dim3 &size = now.what.block;
+    size_t count = static_cast<size_t>(size.x) * size.y * size.z;
+    now.threads.assign(count, thread{});
+    now.warps.resize((count + LANES - 1) / LANES);
     for (size_t i = 0; i < count; i++) {
         unsigned number = static_cast<unsigned>(i);
         uint3 place = {number % size.x, number / size.x % size.y, number / size.x / size.y};
-        now.threads[i].seen = {place, index, size, now.what.grid, number % LANES, dynamic_shared};
-        now.warps[i / LANES].alive |= 1u << number % LANES;
+        now.threads[i].seen = {place, number % LANES};
     }
-    set_order(now.order, count);
-    run_to_end();
+}
+
+void run_block(uint3 index) {
+    emulated_place.index = index;
+    now.next = now.turn = now.num_done = now.num_at_barrier = 0;
+    for (size_t i = 0; i < now.warps.size(); i++) {
+        size_t lanes = now.threads.size() - i * LANES;
+        now.warps[i].alive = lanes >= LANES ? ~0u : (1u << lanes) - 1;
+    }
+    fiber_switch(program, next_fiber());
 }
 
 void check_configuration(size_t shared_bytes) {
@@ -265,8 +278,8 @@ void on_fault(int, siginfo_t *info, void *) {
         snprintf(text, sizeof text,
                  "emulator: %s: block (%u, %u, %u) thread (%u, %u, %u) reads or writes outside of "
                  "all memory at %p\n",
-                 now.what.kernel, emulated->block.x, emulated->block.y, emulated->block.z,
-                 emulated->index.x, emulated->index.y, emulated->index.z, info->si_addr);
+                 now.what.kernel, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y,
+                 threadIdx.z, info->si_addr);
     else
         snprintf(text, sizeof text, "emulator: host code touches %s at %p\n",
                  emulator_is_managed_memory(info->si_addr)
@@ -305,13 +318,17 @@ void run(const launch &what, size_t shared_bytes) {
     void *shared = nullptr;
     if (shared_bytes) cudaMalloc(&shared, shared_bytes);
     emulator_open_device_memory(true);
+    set_threads();
+    emulated_place = {{}, what.block, what.grid, shared};
+    sequence sequence = emulator_sequence();
     std::vector<unsigned> order;
     const dim3 &grid = what.grid;
-    size_t count = static_cast<size_t>(grid.x) * grid.y * grid.z;
-    set_order(order, count);
+    set_order(order, static_cast<size_t>(grid.x) * grid.y * grid.z, sequence);
+    set_order(now.order, now.threads.size(), sequence);
     for (unsigned i : order) {
         if (shared) memset(shared, 0xFF, shared_bytes);
-        run_block({i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, shared);
+        if (sequence == sequence::random) shuffle(now.order);
+        run_block({i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y});
     }
     emulated = nullptr;
     emulator_open_device_memory(false);
@@ -339,10 +356,6 @@ void emulator_check_pointer(const char *kernel, int argument, const void *pointe
     if (!pointer || emulator_is_device_memory(pointer)) return;
     fprintf(stderr, "emulator: %s: argument %d is a pointer to host memory\n", kernel, argument);
     abort();
-}
-
-void *emulator_dynamic_shared() {
-    return emulated->dynamic_shared;
 }
 
 void emulator_barrier(int line) {
