@@ -85,10 +85,30 @@ static void run_parts(struct nn *nn, const struct tiles &tiles, struct numbers x
     });
 }
 
+// Where a block's lines would be more than there are rows, as in sums of a few arrays: a thread for
+// each channel.
+enum { FEW_ROWS = TILE_THREADS / TILE_MAX_COLUMNS };
+
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    sum_few(const float *x, int64_t n, int64_t rows, int64_t c, float *out) {
+    int64_t i = global_index();
+    if (i >= n * c) return;
+    int64_t first = i / c * rows * c + i % c;
+    double value = 0;
+    for (int64_t row = 0; row < rows; row++)
+        value += (double)x[first + row * c];
+    out[i] = (float)value;
+}
+
 template <int KIND, bool ADD>
 static void reduce(struct nn *nn, struct numbers x, struct numbers y, int64_t n, int64_t rows,
                    int64_t c, float *out) {
     if (n == 0 || c == 0) return;
+    if (KIND == COLUMNS_SUM && !ADD && rows <= FEW_ROWS && x.type == NUMBER_FLOAT32) {
+        LAUNCH(nn, sum_few, blocks_for(n * c, BLOCK_THREADS), BLOCK_THREADS, 0,
+               (const float *)x.as<float>(), n, rows, c, out);
+        return;
+    }
     struct tiles tiles = tiles_of(n, rows, c, TILE_ROWS_EACH_OF_SUM);
     dim3 last(tiles.grid.x, 1, tiles.grid.z);
     if (tiles.grid.y == 1 && !ADD) {

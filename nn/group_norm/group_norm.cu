@@ -25,6 +25,15 @@ static __device__ int64_t group_of(const struct shape &s, int64_t channel) {
     return channel / (s.c / s.groups);
 }
 
+// Of a block that joins so many values: whole warps, and no more than find work, since a box head
+// has tens of thousands of small groups.
+static unsigned threads_for(int64_t values) {
+    unsigned threads = 32;
+    while (threads < BLOCK_THREADS && threads < values)
+        threads *= 2;
+    return threads;
+}
+
 // ---- Forward ----
 
 // found[image, piece of the rows, c]
@@ -122,7 +131,7 @@ static void find_statistics(struct nn *nn, const struct tensor *x, const struct 
         LAUNCH(nn, (measure<Number>), tiles.grid, tiles.block, 0,
                (const Number *)data_of(x).as<Number>(), s, moments);
     });
-    LAUNCH(nn, conclude, (unsigned)(s.n * s.groups), BLOCK_THREADS, 0,
+    LAUNCH(nn, conclude, (unsigned)(s.n * s.groups), threads_for(parts * (s.c / s.groups)), 0,
            (const struct moments *)moments, s, parts, (double)norm->epsilon, statistics);
     nn_scratch_free(nn, memory);
 }
@@ -240,8 +249,8 @@ static void backward(struct nn *nn, const struct group_norm_call *call, struct t
     struct numbers grad = wanted_grad(nn, x, &add);
     if (grad.data) {
         const float *weight = operand_values(&o, call->norm->weight);
-        LAUNCH(nn, group_means, (unsigned)(s.n * s.groups), BLOCK_THREADS, 0, (const float *)sums,
-               (const float *)dots, weight, s, means);
+        LAUNCH(nn, group_means, (unsigned)(s.n * s.groups), threads_for(s.c / s.groups), 0,
+               (const float *)sums, (const float *)dots, weight, s, means);
         with_type(x->type, [&](auto number) {
             using Number = decltype(number);
             LAUNCH(nn, (pull<Number>), tiles.grid, tiles.block, 0, (const Number *)t.as<Number>(),
