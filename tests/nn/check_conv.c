@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 
@@ -205,28 +206,44 @@ static void reference_gates(const struct conv_problem *p, const double *x, int64
     }
 }
 
-// The convolution at one output: image i, position (row, column), channel o.
-static double reference_at(const struct conv_problem *p, const struct conv_use *use, int64_t i,
-                           int64_t row, int64_t column, int64_t o) {
+// Weights as [kernel, kernel, in / groups, out], so that a sum's terms for neighbouring outputs are
+// neighbours.
+static void turn_weights(const struct conv_problem *p, double *turned) {
     const struct conv_case *c = &p->c;
     int64_t inputs = c->in / c->groups;
-    int64_t first = o / (c->out / c->groups) * inputs;
-    double sum = 0;
-    for (int64_t ky = 0; ky < c->kernel; ky++) {
-        for (int64_t kx = 0; kx < c->kernel; kx++) {
-            int64_t y = row * c->stride + ky - c->padding;
-            int64_t x = column * c->stride + kx - c->padding;
-            if (y < 0 || y >= use->x->h || x < 0 || x >= use->x->w) continue;
-            const double *values =
-                use->x_values + ((i * use->x->h + y) * use->x->w + x) * c->in + first;
-            for (int64_t j = 0; j < inputs; j++) {
-                double gate = c->gated ? use->gates[i * c->in + first + j] : 1;
-                sum += values[j] * gate *
-                       p->weight[((o * inputs + j) * c->kernel + ky) * c->kernel + kx];
-            }
+    int64_t taps = c->kernel * c->kernel;
+    for (int64_t o = 0; o < c->out; o++)
+        for (int64_t j = 0; j < inputs; j++)
+            for (int64_t tap = 0; tap < taps; tap++)
+                turned[(tap * inputs + j) * c->out + o] = p->weight[(o * inputs + j) * taps + tap];
+}
+
+// Adds what one value of the input contributes to the outputs of its group.
+static void add_terms(double value, const double *weights, int64_t count, double *sums) {
+    for (int64_t o = 0; o < count; o++)
+        sums[o] += value * weights[o];
+}
+
+// All outputs at one position.
+static void reference_at(const struct conv_problem *p, const struct conv_use *use,
+                         const double *turned, int64_t i, int64_t row, int64_t column,
+                         double *sums) {
+    const struct conv_case *c = &p->c;
+    int64_t inputs = c->in / c->groups;
+    int64_t outputs = c->out / c->groups;
+    memset(sums, 0, (size_t)c->out * sizeof *sums);
+    for (int64_t tap = 0; tap < c->kernel * c->kernel; tap++) {
+        int64_t y = row * c->stride + tap / c->kernel - c->padding;
+        int64_t x = column * c->stride + tap % c->kernel - c->padding;
+        if (y < 0 || y >= use->x->h || x < 0 || x >= use->x->w) continue;
+        const double *values = use->x_values + ((i * use->x->h + y) * use->x->w + x) * c->in;
+        for (int64_t k = 0; k < c->in; k++) {
+            double gate = c->gated ? use->gates[i * c->in + k] : 1;
+            int64_t first = k / inputs * outputs;
+            add_terms(values[k] * gate, turned + (tap * inputs + k % inputs) * c->out + first,
+                      outputs, sums + first);
         }
     }
-    return sum;
 }
 
 void conv_reference(const struct conv_problem *p, struct conv_use *use) {
@@ -236,16 +253,24 @@ void conv_reference(const struct conv_problem *p, struct conv_use *use) {
     int64_t w = conv_out_size(&p->conv, use->x->w);
     for (int64_t i = 0; c->gated && i < c->n; i++)
         reference_gates(p, use->x_values + i * area * c->in, area, use->gates + i * c->in);
+    double *turned = calloc((size_t)(c->out * (c->in / c->groups) * c->kernel * c->kernel + c->out),
+                            sizeof *turned);
+    REQUIRE(turned);
+    double *sums = turned + c->out * (c->in / c->groups) * c->kernel * c->kernel;
+    turn_weights(p, turned);
     for (int64_t at = 0; at < c->n * h * w * c->out; at++) {
         int64_t o = at % c->out;
         int64_t position = at / c->out;
-        double value = reference_at(p, use, position / w / h, position / w % h, position % w, o);
+        if (o == 0)
+            reference_at(p, use, turned, position / w / h, position / w % h, position % w, sums);
+        double value = sums[o];
         if (c->norm) value = value * p->scale[o] + p->shift[o];
         if (c->bias) value += p->bias[o];
         if (use->residual) value += use->residual_values[at];
         use->before[at] = value;
         use->y_values[at] = c->relu && value < 0 ? 0 : value;
     }
+    free(turned);
 }
 
 static double loss(void *context) {
