@@ -1,4 +1,5 @@
-// Marks functions that are compiled for every device: a graphics processor's kernels call them, too.
+// Marks functions that are compiled for every device: a graphics processor's kernels call them,
+// too.
 #pragma once
 
 #ifdef __CUDACC__

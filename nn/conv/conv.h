@@ -38,7 +38,7 @@ struct conv {
     // Images that are computed together: 1 for feature maps, which fill the machine one by one;
     // more for the small maps of RoIs.
     int64_t images_at_once;
-    bool float32_result; // for losses and decisions, whatever type activations have
+    bool float32_result;      // for losses and decisions, whatever type activations have
     struct conv_cache *cache; // the device's copies of the weights; owned by the nn that runs it
 };
 

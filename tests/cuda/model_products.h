@@ -18,7 +18,7 @@ struct product_list {
 void collect_products(struct product_list *list, const char *path, int32_t rules, int32_t height,
                       int32_t width);
 
-// The same for the sizes that images come in, from square ones on, each step pixels longer, up to the
-// longest.
+// The same for the sizes that images come in, from square ones on, each step pixels longer, up to
+// the longest.
 void collect_products_of_all_sizes(struct product_list *list, const char *path, int32_t rules,
                                    int32_t step);
