@@ -114,6 +114,7 @@ static void read_shape(struct json_reader *r, struct labelme_shape *shape, struc
 static void read_shapes(struct json_reader *r, struct labelme_file *file, struct arena *arena) {
     struct json_reader ahead = *r;
     ahead.err = NULL;
+    file->capacity = file->num_shapes = 0; // of a key that comes twice the last one counts
     json_begin_array(&ahead);
     while (json_next_element(&ahead)) {
         json_skip(&ahead);
