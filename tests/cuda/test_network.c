@@ -9,6 +9,7 @@
 #include "detector/losses.h"
 #include "nn/sgd/sgd.h"
 #include "nn/squares/squares.h"
+#include "tests/context.h"
 #include "tests/detector/check_model.h"
 #include "tests/gpu.h"
 #include "tests/harness.h"
@@ -30,8 +31,6 @@ static const struct nearness BF16 = {NN_BF16, 0.02, 0.9, 0.8, 1, 0.02, 0.1};
 static const struct nearness FP16 = {NN_FP16, 3e-3, 0.98, 0.9, 1024, 3e-3, 0.01};
 
 static struct nn *open_device(int device, enum nn_precision precision) {
-    struct nn *nn = NULL;
-    struct error err;
     const struct nn_options options = {
         .device = device ? NN_CUDA : NN_CPU,
         .precision = device ? precision : NN_FLOAT32,
@@ -40,11 +39,7 @@ static struct nn *open_device(int device, enum nn_precision precision) {
         .direct_convolution = true,
         .cuda_module = tested_cuda_module(CUDA_MODULE),
     };
-    enum status status = nn_create(&nn, &options, &err);
-    if (status != STATUS_OK) skip_without_device(&err);
-    EXPECT_OK(status, &err);
-    REQUIRE(nn != NULL);
-    return nn;
+    return tested_context(&options);
 }
 
 static void build(struct small_model *small, const char *norm, const char *attention) {

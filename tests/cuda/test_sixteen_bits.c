@@ -19,6 +19,7 @@
 #include "nn/roi_align/roi_align.h"
 #include "nn/squeeze_excite/squeeze_excite.h"
 #include "nn/upsample_add/upsample_add.h"
+#include "tests/context.h"
 #include "tests/gpu.h"
 #include "tests/harness.h"
 
@@ -394,8 +395,6 @@ static void seed(struct run *r, struct tensor *out, const struct outcome *withou
 }
 
 static struct nn *open_device(enum nn_precision precision) {
-    struct nn *nn = NULL;
-    struct error err;
     const struct nn_options options = {
         .device = NN_CUDA,
         .precision = precision,
@@ -404,11 +403,7 @@ static struct nn *open_device(enum nn_precision precision) {
         .guarded = true,
         .cuda_module = tested_cuda_module(CUDA_MODULE),
     };
-    enum status status = nn_create(&nn, &options, &err);
-    if (status != STATUS_OK) skip_without_device(&err);
-    EXPECT_OK(status, &err);
-    REQUIRE(nn != NULL);
-    return nn;
+    return tested_context(&options);
 }
 
 static struct outcome run_layer(layer *forward, enum nn_precision precision, enum number_type type,

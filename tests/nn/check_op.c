@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "nn/onednn.h"
+#include "tests/context.h"
 #include "tests/gpu.h"
 
 // Built again for other devices (tests/cuda).
@@ -25,10 +26,10 @@ static enum nn_precision precision;
 
 struct nn *fresh_nn(void) {
     nn_destroy(nn);
+    nn = NULL;
     arena_destroy(&arena);
     arena_init(&arena, 1 << 20, 0);
     parameters_init(&parameters, &arena);
-    struct error err;
     const struct nn_options options = {
         .device = device,
         .num_threads = 2,
@@ -37,10 +38,7 @@ struct nn *fresh_nn(void) {
         .memory_bytes = device == NN_CUDA ? (int64_t)1 << 30 : 0,
         .cuda_module = tested_cuda_module(CUDA_MODULE),
     };
-    enum status status = nn_create(&nn, &options, &err);
-    if (status != STATUS_OK) skip_without_device(&err);
-    EXPECT_OK(status, &err);
-    REQUIRE(nn != NULL);
+    nn = tested_context(&options);
     nn_begin(nn, precision == NN_FLOAT32 ? NN_TRAINING : NN_INFERENCE);
     return nn;
 }
