@@ -174,9 +174,10 @@ static enum status measure(struct bench *b, enum work work, struct error *err) {
         times[i] = clock_seconds() - start;
     }
     qsort(times, (size_t)b->num_steps, sizeof *times, compare_doubles);
-    printf(", median %.2f ms, from %.2f to %.2f, n %d; step memory %.0f MiB\n",
-           1e3 * times[b->num_steps / 2], 1e3 * times[0], 1e3 * times[b->num_steps - 1],
-           b->num_steps, (double)b->nn->heap.peak_bytes / (1 << 20));
+    double median = times[b->num_steps / 2];
+    printf(", median %.2f ms, from %.2f to %.2f, n %d: %.1f images/s; step memory %.0f MiB\n",
+           1e3 * median, 1e3 * times[0], 1e3 * times[b->num_steps - 1], b->num_steps,
+           b->batch / median, (double)b->nn->heap.peak_bytes / (1 << 20));
     return STATUS_OK;
 }
 
