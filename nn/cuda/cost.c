@@ -208,17 +208,17 @@ void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm,
 }
 
 // What a gate leaves to the producer of its input: beside ReLU's gradient, in one launch with it,
-// one more read, and otherwise a pass of its own.
+// which reads and writes the same, its factors, and otherwise a pass of its own.
 static void add_pull(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
     double count = (double)tensor_count(out);
-    double values = values_of(out->type, (relu ? 1 : 3) * count) + (double)(out->n * out->c);
+    double values = values_of(out->type, (relu ? 0 : 3) * count) + (double)(out->n * out->c);
     cost_gate_pass(sheet, "input's gradient through gates", values, 2 * count);
 }
 
 void cost_relu_gradient(struct cost_sheet *sheet, const struct tensor *out, bool relu) {
     double count = (double)tensor_count(out);
     bool settles = settle(sheet, out);
-    if (relu && count > 0) cost_pass(sheet, "ReLU's gradient", values_of(out->type, 2 * count), 0);
+    if (relu && count > 0) cost_pass(sheet, "ReLU's gradient", values_of(out->type, 3 * count), 0);
     if (settles) add_pull(sheet, out, relu);
 }
 

@@ -1,38 +1,49 @@
 #include "nn/cuda/rows.h"
 
 #include "nn/cuda/columns.h"
+#include "nn/cuda/packs.h"
 #include "nn/cuda/tiles.h"
 
 // ---- y = relu(norm(x scales) + residual) ----
 
-template <class Number> struct apply {
-    const Number *x;
-    const float *scales, *norm;
-    const Number *residual;
+template <class Pack> struct apply {
+    const Pack *x;
+    const float_pack<Pack> *scales, *norm;
+    const Pack *residual;
     bool relu;
-    int64_t n, rows, c;
-    Number *y;
+    int64_t n, rows, c; // channels in packs
+    Pack *y;
 };
 
 enum { BLOCKS_OF_PASS = 4 }; // on a processor: for more, those of bf16 would spill registers
 
-template <class Number>
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
-    apply_pass(struct apply<Number> a) {
+    apply_pass(struct apply<Pack> a) {
     int64_t j = tile_channel();
     if (j >= a.c) return;
     for (int64_t image = blockIdx.z; image < a.n; image += gridDim.z) {
-        float scale = a.scales ? a.scales[image * a.c + j] : 1;
-        float shift = -0.0f; // keeps a -0
+        float_pack<Pack> scale, shift;
+        scale.fill(1);
+        shift.fill(-0.0f); // keeps a -0
+        if (a.scales) scale = a.scales[image * a.c + j];
         if (a.norm) {
-            scale *= a.norm[j];
+            float_pack<Pack> factors = a.norm[j];
             shift = a.norm[a.c + j];
+            for (int k = 0; k < Pack::COUNT; k++)
+                scale.set(k, scale.get(k) * factors.get(k));
         }
         for (int64_t row = tile_first_row(); row < a.rows; row += tile_row_step()) {
             int64_t at = (image * a.rows + row) * a.c + j;
-            float value = loaded(a.x[at]) * scale + shift;
-            if (a.residual) value += loaded(a.residual[at]);
-            a.y[at] = rounded<Number>(a.relu && value < 0 ? 0 : value); // a NaN stays one
+            Pack x = a.x[at];
+            Pack residual = a.residual ? a.residual[at] : x;
+            Pack y;
+            for (int k = 0; k < Pack::COUNT; k++) {
+                float value = x.get(k) * scale.get(k) + shift.get(k);
+                if (a.residual) value += residual.get(k);
+                y.set(k, a.relu && value < 0 ? 0 : value); // a NaN stays one
+            }
+            a.y[at] = y;
         }
     }
 }
@@ -60,73 +71,96 @@ float *cuda_norm_factors(struct nn *nn, const struct frozen_norm *norm, int64_t 
     return factors;
 }
 
+// The tiles of a pass over packs of channels.
+template <class Pack> static struct tiles tiles_of_packs(int64_t n, int64_t rows, int64_t c) {
+    return tiles_of(n, rows, c / Pack::COUNT, PACK_ROWS_EACH);
+}
+
 void cuda_rows_apply(struct nn *nn, const struct rows_pass *pass) {
     const struct tensor *x = pass->x;
+    struct numbers residual = data_of(pass->residual);
+    int64_t rows = x->h * x->w;
     if (tensor_count(x) == 0) return;
     float *norm = pass->norm ? cuda_norm_factors(nn, pass->norm, x->c) : NULL;
-    struct tiles tiles = tiles_of(x->n, x->h * x->w, x->c, TILE_ROWS_EACH);
-    with_type(x->type, [&](auto number) {
-        using Number = decltype(number);
-        struct apply<Number> a = {
-            data_of(x).as<Number>(), pass->scales, norm,
-                data_of(pass->residual).as<Number>(), pass->relu, x->n, x->h * x->w, x->c,
-                data_of(pass->y).as<Number>()
-        };
-        LAUNCH(nn, (apply_pass<Number>), tiles.grid, tiles.block, 0, a);
-    });
+    with_packs(
+        x->type, x->c, {x->data, pass->scales, norm, residual.data, pass->y->data}, [&](auto pack) {
+            using Pack = decltype(pack);
+            struct tiles tiles = tiles_of_packs<Pack>(x->n, rows, x->c);
+            struct apply<Pack> a = {
+                .x = data_of(x).as<Pack>(), .scales = numbers(pass->scales).as<float_pack<Pack>>(),
+                .norm = numbers(norm).as<float_pack<Pack>>(), .residual = residual.as<Pack>(),
+                .relu = pass->relu, .n = x->n, .rows = rows, .c = x->c / Pack::COUNT,
+                .y = data_of(pass->y).as<Pack>()
+            };
+            LAUNCH(nn, (apply_pass<Pack>), tiles.grid, tiles.block, 0, a);
+        });
     nn_scratch_free(nn, norm);
 }
 
 void cuda_rows_scale(struct nn *nn, struct numbers x, const float *scales, int64_t n, int64_t rows,
                      int64_t c, struct numbers out) {
     if (n * rows * c == 0) return;
-    struct tiles tiles = tiles_of(n, rows, c, TILE_ROWS_EACH);
-    with_type(x.type, [&](auto number) {
-        using Number = decltype(number);
-        struct apply<Number> a = {
-            x.as<Number>(), scales, NULL, NULL, false, n, rows, c, out.as<Number>()
+    with_packs(x.type, c, {x.data, scales, out.data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        struct tiles tiles = tiles_of_packs<Pack>(n, rows, c);
+        struct apply<Pack> a = {
+            .x = x.as<Pack>(), .scales = numbers(scales).as<float_pack<Pack>>(), .n = n,
+            .rows = rows, .c = c / Pack::COUNT, .y = out.as<Pack>()
         };
-        LAUNCH(nn, (apply_pass<Number>), tiles.grid, tiles.block, 0, a);
+        LAUNCH(nn, (apply_pass<Pack>), tiles.grid, tiles.block, 0, a);
     });
 }
 
 // ---- Element by element ----
 
-template <class Number>
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    add_all(const Number *x, int64_t count, Number *out) {
+    add_all(const Pack *x, int64_t packs, Pack *out) {
     int64_t i = global_index();
-    if (i < count) out[i] = rounded<Number>(loaded(out[i]) + loaded(x[i]));
+    if (i >= packs) return;
+    Pack sum = out[i];
+    Pack more = x[i];
+    for (int k = 0; k < Pack::COUNT; k++)
+        sum.set(k, sum.get(k) + more.get(k));
+    out[i] = sum;
 }
 
 void cuda_rows_add(struct nn *nn, struct numbers x, int64_t count, struct numbers out) {
     if (count == 0) return;
-    with_type(x.type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (add_all<Number>), blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
-               (const Number *)x.as<Number>(), count, out.as<Number>());
+    with_packs(x.type, count, {x.data, out.data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        int64_t packs = count / Pack::COUNT;
+        LAUNCH(nn, (add_all<Pack>), blocks_for(packs, BLOCK_THREADS), BLOCK_THREADS, 0,
+               x.as<Pack>(), packs, out.as<Pack>());
     });
 }
 
 template <class From, class To>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    convert(const From *x, int64_t count, To *out) {
+    convert(const From *x, int64_t packs, To *out) {
     int64_t i = global_index();
-    if (i < count) out[i] = rounded<To>(loaded(x[i]));
+    if (i >= packs) return;
+    From from = x[i];
+    To to;
+    for (int k = 0; k < To::COUNT; k++)
+        to.set(k, from.get(k));
+    out[i] = to;
 }
 
 void cuda_rows_convert(struct nn *nn, struct numbers x, int64_t count, struct numbers out) {
     bool widens = out.type == NUMBER_FLOAT32;
     if (count == 0) return;
-    with_type(widens ? x.type : out.type, [&](auto number) {
-        using Number = decltype(number);
-        unsigned blocks = blocks_for(count, BLOCK_THREADS);
+    with_packs(widens ? x.type : out.type, count, {x.data, out.data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        using Floats = float_pack<Pack>;
+        int64_t packs = count / Pack::COUNT;
+        unsigned blocks = blocks_for(packs, BLOCK_THREADS);
         if (widens)
-            LAUNCH(nn, (convert<Number, float>), blocks, BLOCK_THREADS, 0,
-                   (const Number *)x.as<Number>(), count, out.as<float>());
+            LAUNCH(nn, (convert<Pack, Floats>), blocks, BLOCK_THREADS, 0, x.as<Pack>(), packs,
+                   out.as<Floats>());
         else
-            LAUNCH(nn, (convert<float, Number>), blocks, BLOCK_THREADS, 0,
-                   (const float *)x.as<float>(), count, out.as<Number>());
+            LAUNCH(nn, (convert<Floats, Pack>), blocks, BLOCK_THREADS, 0, x.as<Floats>(), packs,
+                   out.as<Pack>());
     });
 }
 
@@ -140,39 +174,48 @@ struct numbers cuda_rows_as(struct nn *nn, enum number_type type, struct numbers
     return converted;
 }
 
-template <class Number>
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    cut(const Number *y, int64_t count, Number *grad) {
+    cut(const Pack *y, int64_t packs, Pack *grad) {
     int64_t i = global_index();
-    if (i < count && !(loaded(y[i]) > 0)) grad[i] = rounded<Number>(0);
+    if (i >= packs) return;
+    Pack values = y[i];
+    Pack passed = grad[i];
+    for (int k = 0; k < Pack::COUNT; k++)
+        if (!(values.get(k) > 0)) passed.set(k, 0);
+    grad[i] = passed;
 }
 
-// grad += pull y for pull[n, c], and 0 where ReLU cut.
-template <class Number>
+// grad += pull y for pull[n, c], and 0 where ReLU cut; channels in packs.
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
-    add_pull(const Number *y, const float *pull, bool relu, int64_t n, int64_t rows, int64_t c,
-             Number *grad) {
+    add_pull(const Pack *y, const float_pack<Pack> *pull, bool relu, int64_t n, int64_t rows,
+             int64_t c, Pack *grad) {
     int64_t j = tile_channel();
     if (j >= c) return;
     for (int64_t image = blockIdx.z; image < n; image += gridDim.z) {
-        float by = pull[image * c + j];
+        float_pack<Pack> by = pull[image * c + j];
         for (int64_t row = tile_first_row(); row < rows; row += tile_row_step()) {
             int64_t at = (image * rows + row) * c + j;
-            float value = loaded(y[at]);
-            float sum = relu && !(value > 0) ? 0 : loaded(grad[at]) + by * value;
-            grad[at] = rounded<Number>(sum);
+            Pack values = y[at];
+            Pack sum = grad[at];
+            for (int k = 0; k < Pack::COUNT; k++) {
+                float value = values.get(k);
+                sum.set(k, relu && !(value > 0) ? 0 : sum.get(k) + by.get(k) * value);
+            }
+            grad[at] = sum;
         }
     }
 }
 
 static void run_add_pull(struct nn *nn, struct tensor *out, bool relu) {
     int64_t rows = out->h * out->w;
-    struct tiles tiles = tiles_of(out->n, rows, out->c, TILE_ROWS_EACH);
-    with_type(out->type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (add_pull<Number>), tiles.grid, tiles.block, 0,
-               (const Number *)data_of(out).as<Number>(), (const float *)out->pull, relu, out->n,
-               rows, out->c, grad_of(out).as<Number>());
+    with_packs(out->type, out->c, {out->data, out->grad, out->pull}, [&](auto pack) {
+        using Pack = decltype(pack);
+        struct tiles tiles = tiles_of_packs<Pack>(out->n, rows, out->c);
+        LAUNCH(nn, (add_pull<Pack>), tiles.grid, tiles.block, 0, data_of(out).as<Pack>(),
+               numbers(out->pull).as<float_pack<Pack>>(), relu, out->n, rows, out->c / Pack::COUNT,
+               grad_of(out).as<Pack>());
     });
     nn_scratch_free(nn, out->pull);
     out->pull = NULL;
@@ -185,10 +228,11 @@ void cuda_rows_relu_gradient(struct nn *nn, struct tensor *out, bool relu) {
         return;
     }
     if (!relu || count == 0) return;
-    with_type(out->type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (cut<Number>), blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
-               (const Number *)data_of(out).as<Number>(), count, grad_of(out).as<Number>());
+    with_packs(out->type, count, {out->data, out->grad}, [&](auto pack) {
+        using Pack = decltype(pack);
+        int64_t packs = count / Pack::COUNT;
+        LAUNCH(nn, (cut<Pack>), blocks_for(packs, BLOCK_THREADS), BLOCK_THREADS, 0,
+               data_of(out).as<Pack>(), packs, grad_of(out).as<Pack>());
     });
 }
 
