@@ -1,7 +1,7 @@
 #include "nn/cuda/cost_launch.h"
 #include "nn/roi_align/roi_align_math.h"
 
-enum { TAP_VALUES = 2, AXES = 2, BOX_VALUES = 4, RANGE_VALUES = 2 };
+enum { TAP_VALUES = 2, AXES = 2, BOX_VALUES = 4, LISTED_VALUES = 5 };
 
 // Taps of all lists, where two bilinear samples of a bin meet in three positions.
 enum { USUAL_TAPS = 3 };
@@ -48,14 +48,9 @@ void cost_roi_align_backward(struct cost_sheet *sheet, const struct call *base) 
     }
     double out = (double)tensor_count(base->out);
     double rois = (double)call->rois.count;
-    double ranges = RANGE_VALUES * AXES * rois;
-    if (rois > 0) {
-        find_taps(sheet, call);
-        cost_pass(sheet, "ranges", taps_of(call) + ranges, 0);
-    }
     if (maps == 0) return;
-    cost_pass(sheet, "regions by level", 3 * rois, 0);
+    cost_pass(sheet, "regions by level", (2 + BOX_VALUES + LISTED_VALUES) * rois, 0);
     cost_pass(sheet, "maps' gradient",
-              cost_numbers(sheet, maps + share * out) + share * (taps_of(call) + ranges),
+              cost_numbers(sheet, maps + share * out) + share * (BOX_VALUES + LISTED_VALUES) * rois,
               2 * USUAL_TAPS * (USUAL_TAPS + 1) * share * out);
 }

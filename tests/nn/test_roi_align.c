@@ -322,7 +322,9 @@ static void backward(void) {
     check_backward(1, 7, 2, true);
     check_backward(5, 3, 0, false);
     check_backward(2, 2, 0, true);
+    check_backward(8, 14, 2, false);
     check_backward(70, 3, 2, true);
+    check_backward(132, 2, 0, false);
 }
 
 // More RoIs on a level than a block of threads asks at once.
