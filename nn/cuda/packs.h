@@ -62,21 +62,23 @@ static inline bool begins_pack(const void *data) {
     return (uintptr_t)data % PACK_BYTES == 0;
 }
 
-// Calls run with a pack of the type: the widest if count, of which a line or an array has so many
-// numbers, is a multiple of it and all arrays (NULL is fine) begin at multiples of PACK_BYTES, and
-// otherwise one number.
+// Calls run with a pack of numbers: the widest if count, of which a line or an array has so many,
+// is a multiple of it and all arrays (NULL is fine) begin at multiples of PACK_BYTES, and otherwise
+// one number.
+template <class Number, class Run>
+static void with_packs_of(int64_t count, std::initializer_list<const void *> arrays, Run run) {
+    constexpr int COUNT = (int)(PACK_BYTES / sizeof(Number));
+    bool fits = count % COUNT == 0;
+    for (const void *array : arrays)
+        fits = fits && begins_pack(array);
+    if (fits)
+        run(pack<Number, COUNT>{});
+    else
+        run(pack<Number, 1>{});
+}
+
 template <class Run>
 static void with_packs(enum number_type type, int64_t count,
                        std::initializer_list<const void *> arrays, Run run) {
-    with_type(type, [&](auto number) {
-        using Number = decltype(number);
-        constexpr int COUNT = (int)(PACK_BYTES / sizeof(Number));
-        bool fits = count % COUNT == 0;
-        for (const void *array : arrays)
-            fits = fits && begins_pack(array);
-        if (fits)
-            run(pack<Number, COUNT>{});
-        else
-            run(pack<Number, 1>{});
-    });
+    with_type(type, [&](auto number) { with_packs_of<decltype(number)>(count, arrays, run); });
 }
