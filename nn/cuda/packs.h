@@ -48,6 +48,11 @@ template <class Type, int SIZE> struct alignas(pack_alignment(SIZE * sizeof(Type
         for (int k = 0; k < SIZE; k++)
             set(k, value);
     }
+    // Given by value, which is what is loaded at once.
+    template <class Other> __device__ void set_all(pack<Other, SIZE> other) {
+        for (int k = 0; k < SIZE; k++)
+            set(k, other.get(k));
+    }
 };
 
 template <class Type, int SIZE> struct number_type_of<pack<Type, SIZE>> : number_type_of<Type> {};

@@ -140,11 +140,9 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     convert(const From *x, int64_t packs, To *out) {
     int64_t i = global_index();
     if (i >= packs) return;
-    From from = x[i];
-    To to;
-    for (int k = 0; k < To::COUNT; k++)
-        to.set(k, from.get(k));
-    out[i] = to;
+    To converted;
+    converted.set_all(x[i]);
+    out[i] = converted;
 }
 
 void cuda_rows_convert(struct nn *nn, struct numbers x, int64_t count, struct numbers out) {

@@ -1,7 +1,8 @@
 // Maximum over windows on CUDA. Backward, each position looks at the windows that it is in and asks
 // each whether it is the first that holds the maximum: no two threads add to one place.
 
-#include "nn/cuda/numbers.h"
+#include "nn/cuda/maps.h"
+#include "nn/cuda/packs.h"
 
 extern "C" {
 #include "nn/max_pool/max_pool.h"
@@ -29,34 +30,40 @@ static __device__ struct window window_of(const struct pool &p, int64_t out, int
     return window{begin > 0 ? begin : 0, end < extent ? end : extent};
 }
 
-template <class Number>
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pool_forward(struct pool p, const Number *x, Number *y) {
-    int64_t i = global_index();
-    if (i >= p.n * p.out_h * p.out_w * p.c) return;
-    int64_t j = i % p.c;
-    struct window columns = window_of(p, i / p.c % p.out_w, p.w);
-    struct window rows = window_of(p, i / p.c / p.out_w % p.out_h, p.h);
-    const Number *image = x + i / p.c / p.out_w / p.out_h * p.h * p.w * p.c + j;
-    float best = -INFINITY;
+    pool_forward(struct pool p, const Pack *x, Pack *y) {
+    int64_t c = p.c / Pack::COUNT;
+    struct map_place out = map_place_of(p.out_h, p.out_w, c);
+    if (out.column >= p.out_w) return;
+    struct window columns = window_of(p, out.column, p.w);
+    struct window rows = window_of(p, out.row, p.h);
+    float_pack<Pack> best;
+    best.fill(-INFINITY);
     for (int64_t row = rows.begin; row < rows.end; row++) {
+        const Pack *line = x + (out.image * p.h + row) * p.w * c + out.channel;
         for (int64_t column = columns.begin; column < columns.end; column++) {
-            float value = loaded(image[(row * p.w + column) * p.c]);
-            if (value > best || value != value) best = value;
+            Pack values = line[column * c];
+            for (int k = 0; k < Pack::COUNT; k++) {
+                float value = values.get(k);
+                if (value > best.get(k) || value != value) best.set(k, value);
+            }
         }
     }
-    y[i] = rounded<Number>(best);
+    Pack result;
+    result.set_all(best);
+    y[((out.image * p.out_h + out.row) * p.out_w + out.column) * c + out.channel] = result;
 }
 
 void cuda_max_pool_forward(struct nn *nn, struct call *base) {
-    const struct max_pool_call *call = (const struct max_pool_call *)base;
-    int64_t count = tensor_count(base->out);
-    if (count == 0) return;
-    with_type(base->out->type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (pool_forward<Number>), blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
-               pool_of(call), (const Number *)data_of(base->inputs[0]).as<Number>(),
-               data_of(base->out).as<Number>());
+    const struct tensor *x = base->inputs[0];
+    const struct tensor *y = base->out;
+    struct pool p = pool_of((const struct max_pool_call *)base);
+    if (tensor_count(y) == 0) return;
+    with_packs(y->type, y->c, {x->data, y->data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        LAUNCH(nn, (pool_forward<Pack>), map_blocks(p.n, p.out_h, p.out_w, p.c / Pack::COUNT),
+               BLOCK_THREADS, 0, p, data_of(x).as<Pack>(), data_of(y).as<Pack>());
     });
 }
 
@@ -94,37 +101,33 @@ template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS, 1)
     pool_backward(struct pool p, const Number *x, const Number *y, const Number *dy, bool add,
                   Number *grad) {
-    int64_t i = global_index();
-    if (i >= p.n * p.h * p.w * p.c) return;
-    int64_t j = i % p.c;
-    int64_t column = i / p.c % p.w;
-    int64_t row = i / p.c / p.w % p.h;
-    int64_t n = i / p.c / p.w / p.h;
-    const Number *image = x + n * p.h * p.w * p.c + j;
-    struct window rows = windows_over(p, row, p.out_h);
-    struct window columns = windows_over(p, column, p.out_w);
-    float total = add ? loaded(grad[i]) : 0;
+    struct map_place in = map_place_of(p.h, p.w, p.c);
+    if (in.column >= p.w) return;
+    const Number *image = x + in.image * p.h * p.w * p.c + in.channel;
+    struct window rows = windows_over(p, in.row, p.out_h);
+    struct window columns = windows_over(p, in.column, p.out_w);
+    int64_t own = ((in.image * p.h + in.row) * p.w + in.column) * p.c + in.channel;
+    float total = add ? loaded(grad[own]) : 0;
     for (int64_t out_row = rows.begin; out_row < rows.end; out_row++) {
         for (int64_t out_column = columns.begin; out_column < columns.end; out_column++) {
-            int64_t at = ((n * p.out_h + out_row) * p.out_w + out_column) * p.c + j;
-            if (is_first(p, image, row, column, out_row, out_column, loaded(y[at])))
+            int64_t at = ((in.image * p.out_h + out_row) * p.out_w + out_column) * p.c + in.channel;
+            if (is_first(p, image, in.row, in.column, out_row, out_column, loaded(y[at])))
                 total += loaded(dy[at]);
         }
     }
-    grad[i] = rounded<Number>(total);
+    grad[own] = rounded<Number>(total);
 }
 
 void cuda_max_pool_backward(struct nn *nn, struct call *base) {
-    const struct max_pool_call *call = (const struct max_pool_call *)base;
+    struct pool p = pool_of((const struct max_pool_call *)base);
     struct tensor *x = base->inputs[0];
     bool add = false;
     struct numbers grad = wanted_grad(nn, x, &add);
-    int64_t count = tensor_count(x);
-    if (!grad.data || count == 0) return;
+    if (!grad.data || tensor_count(x) == 0) return;
     with_type(x->type, [&](auto number) {
         using Number = decltype(number);
-        LAUNCH(nn, (pool_backward<Number>), blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
-               pool_of(call), (const Number *)data_of(x).as<Number>(),
+        LAUNCH(nn, (pool_backward<Number>), map_blocks(p.n, p.h, p.w, p.c), BLOCK_THREADS, 0, p,
+               (const Number *)data_of(x).as<Number>(),
                (const Number *)data_of(base->out).as<Number>(),
                (const Number *)grad_of(base->out).as<Number>(), add, grad.as<Number>());
     });

@@ -16,7 +16,7 @@ HOST_DEVICE static inline int64_t upsample_source(int64_t position, int64_t in, 
 
 // The first position whose source is not before the given one; out if there is none.
 HOST_DEVICE static inline int64_t upsample_begin(int64_t source, int64_t in, int64_t out) {
-    int64_t position = source * out / in; // or next to it, by rounding
+    int64_t position = (int64_t)((float)source * ((float)out / (float)in)); // or next to it
     if (position > out) position = out;
     while (position > 0 && upsample_source(position - 1, in, out) >= source)
         position--;
