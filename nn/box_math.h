@@ -33,5 +33,9 @@ HOST_DEVICE static inline float box_intersection(struct box a, struct box b) {
 HOST_DEVICE static inline float box_overlap(struct box a, float area_a, struct box b,
                                             float area_b) {
     float intersection = box_intersection(a, b);
-    return intersection / (area_a + area_b - intersection);
+    float both = area_a + area_b - intersection;
+#ifdef __CUDA_ARCH__
+    if (intersection == 0 && both > 0) return 0; // as most are; dividing 0 takes a GPU long
+#endif
+    return intersection / both;
 }

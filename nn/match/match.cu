@@ -15,23 +15,34 @@ struct problem {
     int64_t count; // candidates of an image
 };
 
-// A tile of truths at a time.
+enum {
+    CANDIDATES_EACH = 4, // of a thread, for which it asks and tells a block only once
+    BLOCK_CANDIDATES = CANDIDATES_EACH * BLOCK_THREADS,
+};
+
+// A tile of truths at a time. Who is not there is a box without area, which overlaps nothing.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
     find_best(struct problem p, unsigned *best) {
     __shared__ unsigned of_block[BLOCK_THREADS];
     int64_t image = blockIdx.y;
-    int64_t i = global_index();
-    struct box box = {};
-    bool there = i < p.count && candidate_box(&p.candidates, &p.truths, image, i, &box);
-    float area = box_area(box);
+    struct box boxes[CANDIDATES_EACH] = {};
+    float areas[CANDIDATES_EACH];
+    for (int k = 0; k < CANDIDATES_EACH; k++) {
+        int64_t i = (int64_t)blockIdx.x * BLOCK_CANDIDATES + k * BLOCK_THREADS + threadIdx.x;
+        if (i < p.count) candidate_box(&p.candidates, &p.truths, image, i, &boxes[k]);
+        areas[k] = box_area(boxes[k]);
+    }
     int64_t end = p.truths.begins[image + 1];
     for (int64_t first = p.truths.begins[image]; first < end; first += BLOCK_THREADS) {
         int64_t size = end - first < BLOCK_THREADS ? end - first : (int64_t)BLOCK_THREADS;
         of_block[threadIdx.x] = 0;
         __syncthreads();
-        for (int64_t j = 0; there && j < size; j++) {
-            float overlap = truth_overlap(&p.truths, first + j, box, area);
-            if (overlap > 0) atomicMax(&of_block[j], __float_as_uint(overlap));
+        for (int64_t j = 0; j < size; j++) {
+            float largest = 0;
+            for (int k = 0; k < CANDIDATES_EACH; k++)
+                largest =
+                    box_larger(truth_overlap(&p.truths, first + j, boxes[k], areas[k]), largest);
+            if (largest > 0) atomicMax(&of_block[j], __float_as_uint(largest));
         }
         __syncthreads();
         if ((int64_t)threadIdx.x < size && of_block[threadIdx.x])
@@ -67,7 +78,8 @@ void cuda_match_forward(struct nn *nn, struct call *base) {
     dim3 grid(blocks_for(p.count, BLOCK_THREADS), (unsigned)n);
     if (p.rule.keeps_best && p.truths.count > 0) {
         cuda_zero(nn, best, p.truths.count * (int64_t)sizeof *best);
-        LAUNCH(nn, find_best, grid, BLOCK_THREADS, 0, p, (unsigned *)(void *)best);
+        LAUNCH(nn, find_best, dim3(blocks_for(p.count, BLOCK_CANDIDATES), (unsigned)n),
+               BLOCK_THREADS, 0, p, (unsigned *)(void *)best);
     }
     LAUNCH(nn, match_candidates, grid, BLOCK_THREADS, 0, p, (const float *)best, matches);
     nn_scratch_free(nn, best);
