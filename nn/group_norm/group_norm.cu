@@ -4,6 +4,7 @@
 
 #include "nn/cuda/block.h"
 #include "nn/cuda/columns.h"
+#include "nn/cuda/packs.h"
 #include "nn/cuda/rows.h"
 #include "nn/cuda/tiles.h"
 
@@ -18,11 +19,32 @@ struct shape {
 };
 
 static struct shape shape_of(const struct tensor *x, const struct group_norm *norm) {
+    CHECK(x->c <= INT32_MAX);
     return shape{x->n, x->h * x->w, x->c, norm->groups};
 }
 
-static __device__ int64_t group_of(const struct shape &s, int64_t channel) {
-    return channel / (s.c / s.groups);
+// Every group of an image has two numbers: of the groups that the channels of a pack are in, the
+// first of them or the second.
+template <class Pack>
+static __device__ float_pack<Pack> of_groups(const float *pairs, const struct shape &s,
+                                             int64_t pack, int which) {
+    unsigned size = (unsigned)s.c / (unsigned)s.groups;
+    unsigned channel = (unsigned)pack * Pack::COUNT;
+    unsigned group = channel / size;
+    unsigned within = channel % size;
+    float_pack<Pack> numbers;
+    for (int k = 0; k < Pack::COUNT; k++) {
+        numbers.set(k, pairs[2 * group + (unsigned)which]);
+        if (++within < size) continue;
+        within = 0;
+        group++;
+    }
+    return numbers;
+}
+
+// The tiles of a pass over packs of channels; a thread has found out much before its first row.
+template <class Pack> static struct tiles tiles_of_packs(const struct shape &s) {
+    return tiles_of(s.n, s.rows, s.c / Pack::COUNT, TILE_ROWS_EACH);
 }
 
 // Of a block that joins so many values: whole warps, and no more than find work, since a box head
@@ -98,22 +120,35 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     statistics[2 * blockIdx.x + 1] = (float)moments_inverse_deviation(threads[0], epsilon);
 }
 
-template <class Number>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    normalise(const Number *x, struct shape s, const float *statistics, const float *weight,
-              const float *bias, const Number *residual, bool relu, Number *y) {
+enum { BLOCKS_OF_PASS = 4 }; // on a processor: for more, some would spill registers
+
+// statistics and means [n, groups, 2]; rows of s.c / Pack::COUNT packs here and below.
+template <class Pack>
+static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
+    normalise(const Pack *x, struct shape s, const float *statistics,
+              const float_pack<Pack> *weight, const float_pack<Pack> *bias, const Pack *residual,
+              bool relu, Pack *y) {
     int64_t j = tile_channel();
-    if (j >= s.c) return;
+    int64_t packs = s.c / Pack::COUNT;
+    if (j >= packs) return;
     for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
-        const float *of_group = statistics + 2 * (image * s.groups + group_of(s, j));
-        float mean = of_group[0];
-        float scale = weight[j] * of_group[1];
-        float shift = bias[j];
+        const float *of_image = statistics + 2 * image * s.groups;
+        float_pack<Pack> mean = of_groups<Pack>(of_image, s, j, 0);
+        float_pack<Pack> inverse = of_groups<Pack>(of_image, s, j, 1);
+        float_pack<Pack> scale = weight[j];
+        float_pack<Pack> shift = bias[j];
+        for (int k = 0; k < Pack::COUNT; k++)
+            scale.set(k, scale.get(k) * inverse.get(k));
         for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
-            int64_t at = (image * s.rows + row) * s.c + j;
-            float value = (loaded(x[at]) - mean) * scale + shift;
-            if (residual) value += loaded(residual[at]);
-            y[at] = rounded<Number>(relu && value < 0 ? 0 : value); // a NaN stays one
+            int64_t at = (image * s.rows + row) * packs + j;
+            Pack values = x[at];
+            Pack more = residual ? residual[at] : values;
+            for (int k = 0; k < Pack::COUNT; k++) {
+                float value = (values.get(k) - mean.get(k)) * scale.get(k) + shift.get(k);
+                if (residual) value += more.get(k);
+                values.set(k, relu && value < 0 ? 0 : value); // a NaN stays one
+            }
+            y[at] = values;
         }
     }
 }
@@ -147,14 +182,16 @@ void cuda_group_norm_forward(struct nn *nn, struct call *base) {
         struct operands o = {.nn = nn};
         const float *weight = operand_values(&o, norm->weight);
         const float *bias = operand_values(&o, norm->bias);
-        struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH);
-        with_type(x->type, [&](auto number) {
-            using Number = decltype(number);
-            LAUNCH(nn, (normalise<Number>), tiles.grid, tiles.block, 0,
-                   (const Number *)data_of(x).as<Number>(), s, (const float *)call->statistics,
-                   weight, bias, (const Number *)data_of(call->residual).as<Number>(), call->relu,
-                   data_of(base->out).as<Number>());
-        });
+        struct numbers residual = data_of(call->residual);
+        with_packs(
+            x->type, s.c, {x->data, weight, bias, residual.data, base->out->data}, [&](auto pack) {
+                using Pack = decltype(pack);
+                using Floats = float_pack<Pack>;
+                struct tiles tiles = tiles_of_packs<Pack>(s);
+                LAUNCH(nn, (normalise<Pack>), tiles.grid, tiles.block, 0, data_of(x).as<Pack>(), s,
+                       call->statistics, numbers(weight).as<Floats>(), numbers(bias).as<Floats>(),
+                       residual.as<Pack>(), call->relu, data_of(base->out).as<Pack>());
+            });
         operands_end(&o);
     }
     if (nn->mode == NN_INFERENCE) {
@@ -166,16 +203,22 @@ void cuda_group_norm_forward(struct nn *nn, struct call *base) {
 // ---- Backward ----
 
 // t = (x - mean) / deviation
-template <class Number>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    make_normalised(const Number *x, struct shape s, const float *statistics, Number *t) {
+template <class Pack>
+static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
+    make_normalised(const Pack *x, struct shape s, const float *statistics, Pack *t) {
     int64_t j = tile_channel();
-    if (j >= s.c) return;
+    int64_t packs = s.c / Pack::COUNT;
+    if (j >= packs) return;
     for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
-        const float *of_group = statistics + 2 * (image * s.groups + group_of(s, j));
+        const float *of_image = statistics + 2 * image * s.groups;
+        float_pack<Pack> mean = of_groups<Pack>(of_image, s, j, 0);
+        float_pack<Pack> inverse = of_groups<Pack>(of_image, s, j, 1);
         for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
-            int64_t at = (image * s.rows + row) * s.c + j;
-            t[at] = rounded<Number>((loaded(x[at]) - of_group[0]) * of_group[1]);
+            int64_t at = (image * s.rows + row) * packs + j;
+            Pack values = x[at];
+            for (int k = 0; k < Pack::COUNT; k++)
+                values.set(k, (values.get(k) - mean.get(k)) * inverse.get(k));
+            t[at] = values;
         }
     }
 }
@@ -203,22 +246,35 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 // grad = (add ? grad : 0) + (dy weight - mean dt - t mean dt t) / deviation
-template <class Number>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pull(const Number *t, const Number *dy, struct shape s, const float *statistics,
-         const float *means, const float *weight, bool add, Number *grad) {
+template <class Pack>
+static __global__ void __launch_bounds__(BLOCK_THREADS, BLOCKS_OF_PASS)
+    pull(const Pack *t, const Pack *dy, struct shape s, const float *statistics, const float *means,
+         const float_pack<Pack> *weight, bool add, Pack *grad) {
     int64_t j = tile_channel();
-    if (j >= s.c) return;
+    int64_t packs = s.c / Pack::COUNT;
+    if (j >= packs) return;
     for (int64_t image = blockIdx.z; image < s.n; image += gridDim.z) {
-        int64_t group = 2 * (image * s.groups + group_of(s, j));
-        float inverse = statistics[group + 1];
-        float scale = weight[j] * inverse;
-        float level = means[group] * inverse;
-        float slope = means[group + 1] * inverse;
+        int64_t first = 2 * image * s.groups;
+        float_pack<Pack> inverse = of_groups<Pack>(statistics + first, s, j, 1);
+        float_pack<Pack> level = of_groups<Pack>(means + first, s, j, 0);
+        float_pack<Pack> slope = of_groups<Pack>(means + first, s, j, 1);
+        float_pack<Pack> scale = weight[j];
+        for (int k = 0; k < Pack::COUNT; k++) {
+            scale.set(k, scale.get(k) * inverse.get(k));
+            level.set(k, level.get(k) * inverse.get(k));
+            slope.set(k, slope.get(k) * inverse.get(k));
+        }
         for (int64_t row = tile_first_row(); row < s.rows; row += tile_row_step()) {
-            int64_t at = (image * s.rows + row) * s.c + j;
-            float value = loaded(dy[at]) * scale - (level + loaded(t[at]) * slope);
-            grad[at] = rounded<Number>(add ? loaded(grad[at]) + value : value);
+            int64_t at = (image * s.rows + row) * packs + j;
+            Pack along = t[at];
+            Pack gradient = dy[at];
+            Pack sum = add ? grad[at] : gradient;
+            for (int k = 0; k < Pack::COUNT; k++) {
+                float value =
+                    gradient.get(k) * scale.get(k) - (level.get(k) + along.get(k) * slope.get(k));
+                sum.set(k, add ? sum.get(k) + value : value);
+            }
+            grad[at] = sum;
         }
     }
 }
@@ -232,11 +288,11 @@ static void backward(struct nn *nn, const struct group_norm_call *call, struct t
     if (nn_failed(nn)) return;
     float *dots = sums + s.n * s.c;
     float *means = dots + s.n * s.c;
-    struct tiles tiles = tiles_of(s.n, s.rows, s.c, TILE_ROWS_EACH);
-    with_type(x->type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (make_normalised<Number>), tiles.grid, tiles.block, 0,
-               (const Number *)data_of(x).as<Number>(), s, statistics, t.as<Number>());
+    with_packs(x->type, s.c, {x->data, t.data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        struct tiles tiles = tiles_of_packs<Pack>(s);
+        LAUNCH(nn, (make_normalised<Pack>), tiles.grid, tiles.block, 0, data_of(x).as<Pack>(), s,
+               statistics, t.as<Pack>());
     });
     cuda_columns_reduce(nn, COLUMNS_SUM, dy, NULL, s.n, s.rows, s.c, sums);
     cuda_columns_reduce(nn, COLUMNS_DOT, dy, t, s.n, s.rows, s.c, dots);
@@ -251,11 +307,11 @@ static void backward(struct nn *nn, const struct group_norm_call *call, struct t
         const float *weight = operand_values(&o, call->norm->weight);
         LAUNCH(nn, group_means, (unsigned)(s.n * s.groups), threads_for(s.c / s.groups), 0,
                (const float *)sums, (const float *)dots, weight, s, means);
-        with_type(x->type, [&](auto number) {
-            using Number = decltype(number);
-            LAUNCH(nn, (pull<Number>), tiles.grid, tiles.block, 0, (const Number *)t.as<Number>(),
-                   (const Number *)dy.as<Number>(), s, statistics, (const float *)means, weight,
-                   add, grad.as<Number>());
+        with_packs(x->type, s.c, {t.data, dy.data, weight, grad.data}, [&](auto pack) {
+            using Pack = decltype(pack);
+            struct tiles tiles = tiles_of_packs<Pack>(s);
+            LAUNCH(nn, (pull<Pack>), tiles.grid, tiles.block, 0, t.as<Pack>(), dy.as<Pack>(), s,
+                   statistics, means, numbers(weight).as<float_pack<Pack>>(), add, grad.as<Pack>());
         });
     }
     operands_end(&o);
