@@ -142,7 +142,7 @@ static struct numbers image_at(struct numbers data, const struct tensor *t, int6
     return data.at(image * t->h * t->w * t->c);
 }
 
-// What a product reads and writes: x and y, or copies where they are of another type than it.
+// What a product reads and writes: x, or a copy of another type, and y.
 struct maps {
     struct numbers x, y;
 };
@@ -182,20 +182,15 @@ static void run(struct nn *nn, const struct conv_call *call, const struct prepar
                 bool folds, const struct dnn_epilogue *epilogue) {
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
-    bool widens = y->type != nn->activations;
     void *copy = NULL;
     struct maps maps;
     maps.x = cuda_rows_as(nn, nn->activations, data_of(x), tensor_count(x), &copy);
-    maps.y = widens ? scratch_numbers(nn, nn->activations, tensor_count(y)) : data_of(y);
+    maps.y = data_of(y);
     if (nn_failed(nn)) return;
     if (folds)
         run_folded(nn, call, &maps, prepared->norm, epilogue);
     else
         run_whole(nn, call, &maps, prepared->weights, epilogue);
-    if (widens) {
-        cuda_rows_convert(nn, maps.y, tensor_count(y), data_of(y));
-        nn_scratch_free(nn, maps.y.data);
-    }
     nn_scratch_free(nn, copy);
 }
 

@@ -52,9 +52,8 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
             pack_gated(sheet, conv);
         else if (!kept)
             pack(sheet, conv);
-        cost_dnn_forward(sheet, &shape, call->residual != NULL);
+        cost_dnn_forward(sheet, &shape, call->residual != NULL, base->out->type);
     }
-    cost_converted(sheet, "result widened", base->out->type, (double)tensor_count(base->out));
     if (!conv_sums_squares(conv)) return;
     cost_first_measure(sheet, base->out);
     for (int64_t i = 0; i < x->n; i++)

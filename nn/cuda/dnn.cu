@@ -3,44 +3,9 @@
 #include "nn/cuda/columns.h"
 #include "nn/cuda/cublas/products.h"
 #include "nn/cuda/cudnn/products.h"
+#include "nn/cuda/dnn_choice.h"
 #include "nn/cuda/implicit_gemm.h"
 #include "nn/cuda/rows.h"
-
-// ---- One block of images ----
-
-// What cuBLAS computes: float32, and no sums of squares.
-static bool is_plain(const struct dnn_epilogue *epilogue, enum number_type type) {
-    return type == NUMBER_FLOAT32 && !(epilogue && epilogue->squares);
-}
-
-static void forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
-                    struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
-    if (is_plain(epilogue, x.type) &&
-        cublas_forward(nn, shape, x.as<float>(), weights.as<float>(), epilogue, y.as<float>()))
-        return;
-    if (!cudnn_forward(nn, shape, x, weights, epilogue, y))
-        implicit_gemm_forward(nn, shape, x, weights, epilogue, y);
-}
-
-static void backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
-                          struct numbers weights, bool add, struct numbers dx) {
-    if (is_plain(NULL, dy.type) &&
-        cublas_backward_data(nn, shape, dy.as<float>(), weights.as<float>(), add, dx.as<float>()))
-        return;
-    if (!cudnn_backward_data(nn, shape, dy, weights, add, dx))
-        implicit_gemm_backward_data(nn, shape, dy, weights, add, dx);
-}
-
-static void backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
-                             struct numbers dy, struct numbers dweights) {
-    if (is_plain(NULL, x.type) &&
-        cublas_backward_weights(nn, shape, x.as<float>(), dy.as<float>(), dweights.as<float>()))
-        return;
-    if (!cudnn_backward_weights(nn, shape, x, dy, dweights))
-        implicit_gemm_backward_weights(nn, shape, x, dy, dweights);
-}
-
-// ---- Blocks ----
 
 static int64_t in_floats(const struct dnn_shape *s) {
     return s->h * s->w * s->in;
@@ -49,6 +14,49 @@ static int64_t in_floats(const struct dnn_shape *s) {
 static int64_t out_floats(const struct dnn_shape *s) {
     return s->out_h * s->out_w * s->out;
 }
+
+// ---- One block of images ----
+
+static bool is_for_cublas(const struct nn *nn, enum dnn_product product,
+                          const struct dnn_shape *shape, enum number_type type) {
+    enum dnn_arithmetic arithmetic = nn->precision == NN_TF32 ? DNN_TF32 : DNN_FLOAT32;
+    if (type != NUMBER_FLOAT32) arithmetic = DNN_16_BITS;
+    return cuda_matmuls(nn) && dnn_prefers_cublas(product, arithmetic, shape);
+}
+
+static void forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                    struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
+    if (is_for_cublas(nn, DNN_PRODUCT, shape, x.type) &&
+        cublas_forward(nn, shape, x, weights, epilogue, y))
+        return;
+    int64_t count = shape->n * out_floats(shape);
+    bool widens = y.type != x.type; // the others write what they read
+    struct numbers own = widens ? scratch_numbers(nn, x.type, count) : y;
+    if (nn_failed(nn)) return;
+    if (!cudnn_forward(nn, shape, x, weights, epilogue, own))
+        implicit_gemm_forward(nn, shape, x, weights, epilogue, own);
+    if (!widens) return;
+    cuda_rows_convert(nn, own, count, y);
+    nn_scratch_free(nn, own.data);
+}
+
+static void backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                          struct numbers weights, bool add, struct numbers dx) {
+    if (is_for_cublas(nn, DNN_INPUT_GRADIENT, shape, dy.type) &&
+        cublas_backward_data(nn, shape, dy, weights, add, dx))
+        return;
+    if (!cudnn_backward_data(nn, shape, dy, weights, add, dx))
+        implicit_gemm_backward_data(nn, shape, dy, weights, add, dx);
+}
+
+// By others than cuBLAS; dweights is of their type.
+static void backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                             struct numbers dy, struct numbers dweights) {
+    if (!cudnn_backward_weights(nn, shape, x, dy, dweights))
+        implicit_gemm_backward_weights(nn, shape, x, dy, dweights);
+}
+
+// ---- Blocks ----
 
 static struct dnn_shape block_of(const struct dnn_shape *shape) {
     struct dnn_shape block = *shape;
@@ -129,15 +137,49 @@ void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numb
     nn_scratch_free(nn, wide_dy.data);
 }
 
-// Sums of blocks of images are added up. The rest of the last block is zeros.
+// ---- The gradient of the weights ----
+
+// Calls run(x, dy) with the images behind the last whole block, if there are any, filled up with
+// zeros to one.
+template <class Run>
+static void for_rest(struct nn *nn, const struct dnn_shape *shape, int64_t block, struct numbers x,
+                     struct numbers dy, Run run) {
+    int64_t rest = shape->n % block;
+    int64_t first = shape->n - rest;
+    if (rest == 0) return;
+    int64_t in = in_floats(shape);
+    int64_t out = out_floats(shape);
+    struct numbers wide_x = widened(nn, x.at(first * in), rest, block, in);
+    struct numbers wide_dy = widened(nn, dy.at(first * out), rest, block, out);
+    if (!nn_failed(nn)) run(wide_x, wide_dy);
+    nn_scratch_free(nn, wide_dy.data);
+    nn_scratch_free(nn, wide_x.data);
+}
+
+// By cuBLAS: all whole blocks at once, as there are few such numbers of images, and then the rest.
+// False if others are to compute it.
+static bool sum_by_cublas(struct nn *nn, const struct dnn_shape *shape,
+                          const struct dnn_shape *block, struct numbers x, struct numbers dy,
+                          float *dweights) {
+    struct dnn_shape whole = *block;
+    whole.n = shape->n - shape->n % block->n;
+    if (!is_for_cublas(nn, DNN_WEIGHTS_GRADIENT, shape, x.type)) return false;
+    bool done = whole.n == 0 || cublas_backward_weights(nn, &whole, x, dy, false, dweights);
+    if (!done) return false;
+    for_rest(nn, shape, block->n, x, dy, [&](struct numbers rest_x, struct numbers rest_dy) {
+        done = cublas_backward_weights(nn, block, rest_x, rest_dy, whole.n > 0, dweights);
+    });
+    return done;
+}
+
+// Sums of blocks of images are added up.
 static void sum_of_blocks(struct nn *nn, const struct dnn_shape *shape,
                           const struct dnn_shape *block, struct numbers x, struct numbers dy,
                           float *dweights) {
     int64_t in = in_floats(shape);
     int64_t out = out_floats(shape);
     int64_t whole = shape->n / block->n;
-    int64_t rest = shape->n % block->n;
-    int64_t parts = whole + (rest > 0);
+    int64_t parts = whole + (shape->n % block->n > 0);
     int64_t count = shape->out * shape->kernel * shape->kernel * (shape->in / shape->groups);
     bool is_result = parts == 1 && x.type == NUMBER_FLOAT32;
     struct numbers sums = is_result ? dweights : scratch_numbers(nn, x.type, parts * count);
@@ -145,13 +187,9 @@ static void sum_of_blocks(struct nn *nn, const struct dnn_shape *shape,
     for (int64_t i = 0; i < whole; i++)
         backward_weights(nn, block, x.at(i * block->n * in), dy.at(i * block->n * out),
                          sums.at(i * count));
-    if (rest) {
-        struct numbers wide_x = widened(nn, x.at(whole * block->n * in), rest, block->n, in);
-        struct numbers wide_dy = widened(nn, dy.at(whole * block->n * out), rest, block->n, out);
-        if (!nn_failed(nn)) backward_weights(nn, block, wide_x, wide_dy, sums.at(whole * count));
-        nn_scratch_free(nn, wide_dy.data);
-        nn_scratch_free(nn, wide_x.data);
-    }
+    for_rest(nn, shape, block->n, x, dy, [&](struct numbers rest_x, struct numbers rest_dy) {
+        backward_weights(nn, block, rest_x, rest_dy, sums.at(whole * count));
+    });
     if (is_result) return;
     if (parts == 1)
         cuda_rows_convert(nn, sums, count, dweights);
@@ -168,6 +206,6 @@ void dnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct n
         cuda_zero(nn, dweights,
                   shape->out * shape->kernel * shape->kernel * (shape->in / shape->groups) *
                       (int64_t)sizeof *dweights);
-    else
+    else if (!sum_by_cublas(nn, shape, &block, x, dy, dweights))
         sum_of_blocks(nn, shape, &block, x, dy, dweights);
 }

@@ -1,5 +1,6 @@
 #include "nn/cuda/dnn_cost.h"
 
+#include "nn/cuda/dnn_choice.h"
 #include "nn/cuda/tile_sizes.h"
 
 // Values of one image, of those that are read of it, and of the weights.
@@ -31,32 +32,51 @@ static int64_t block_of(const struct dnn_shape *s) {
     return s->at_once ? s->at_once : s->n;
 }
 
+// Whether cuBLAS computes it; in TF32 like in float32.
+static bool is_by_cublas(const struct cost_sheet *sheet, enum dnn_product product,
+                         const struct dnn_shape *s) {
+    enum dnn_arithmetic arithmetic = sheet->type == NUMBER_FLOAT32 ? DNN_FLOAT32 : DNN_16_BITS;
+    return !sheet->own_products && dnn_prefers_cublas(product, arithmetic, s);
+}
+
+// What so many numbers of a result are, in values.
+static double result_values(const struct cost_sheet *sheet, enum number_type result, double count) {
+    return result == NUMBER_FLOAT32 ? count : cost_numbers(sheet, count);
+}
+
 // Fewer images than a block are copied to one that begins with them, and back.
 static void widen(struct cost_sheet *sheet, const struct dnn_shape *s, double values) {
     double count = (double)(s->n + block_of(s)) * values;
     cost_pass(sheet, "block filled", cost_numbers(sheet, count), 0);
 }
 
-static void narrow(struct cost_sheet *sheet, const struct dnn_shape *s, double values) {
-    cost_pass(sheet, "block emptied", cost_numbers(sheet, 2 * (double)s->n * values), 0);
+static void narrow(struct cost_sheet *sheet, const struct dnn_shape *s, double values,
+                   enum number_type result) {
+    cost_pass(sheet, "block emptied", result_values(sheet, result, 2 * (double)s->n * values), 0);
 }
 
 static int64_t num_blocks(const struct dnn_shape *s) {
     return (s->n + block_of(s) - 1) / block_of(s);
 }
 
-void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool has_residual) {
+void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool has_residual,
+                      enum number_type result) {
     if (s->n == 0) return;
     struct sizes sizes = sizes_of(s);
     double images = (double)block_of(s);
-    double values = images * (sizes.read + (has_residual ? 2 : 1) * sizes.out) + sizes.weights;
+    bool is_direct = is_by_cublas(sheet, DNN_PRODUCT, s);
+    double reads = images * (sizes.read + (has_residual ? sizes.out : 0)) + sizes.weights;
+    double writes = result_values(sheet, is_direct ? result : sheet->type, images * sizes.out);
     if (s->n < block_of(s)) {
         widen(sheet, s, sizes.in);
         if (has_residual) widen(sheet, s, sizes.out);
-        narrow(sheet, s, sizes.out);
+        narrow(sheet, s, sizes.out, result);
     }
-    for (int64_t i = 0; i < num_blocks(s); i++)
-        cost_product(sheet, "product", cost_numbers(sheet, values), images * sizes.operations);
+    for (int64_t i = 0; i < num_blocks(s); i++) {
+        cost_product(sheet, "product", cost_numbers(sheet, reads) + writes,
+                     images * sizes.operations);
+        if (!is_direct) cost_converted(sheet, "result widened", result, images * sizes.out);
+    }
 }
 
 // Rows of a product that a compiled kernel of cuDNN's adds up before it writes a sum to its
@@ -102,7 +122,18 @@ void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *s,
     if (adds && separate)
         cost_pass(sheet, "input's gradient added", cost_numbers(sheet, 3 * count), count);
     else if (separate)
-        narrow(sheet, s, sizes.in);
+        narrow(sheet, s, sizes.in, sheet->type);
+}
+
+// Of some images, added to what is there or not.
+static void sum_by_cublas(struct cost_sheet *sheet, const struct sizes *sizes, int64_t images,
+                          bool adds) {
+    double n = (double)images;
+    if (n > 0)
+        cost_product(sheet, "weights' gradient",
+                     cost_numbers(sheet, n * (sizes->read + sizes->out)) +
+                         (adds ? 2 : 1) * sizes->weights,
+                     n * sizes->operations);
 }
 
 void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape *s) {
@@ -117,6 +148,11 @@ void cost_dnn_backward_weights(struct cost_sheet *sheet, const struct dnn_shape 
     if (rest.n > 0) {
         widen(sheet, &rest, sizes.in);
         widen(sheet, &rest, sizes.out);
+    }
+    if (is_by_cublas(sheet, DNN_WEIGHTS_GRADIENT, s)) {
+        sum_by_cublas(sheet, &sizes, s->n - rest.n, false);
+        sum_by_cublas(sheet, &sizes, rest.n > 0 ? block_of(&blocks) : 0, s->n > rest.n);
+        return;
     }
     for (int64_t i = 0; i < num_blocks(&blocks); i++)
         cost_product(sheet, "weights' gradient", cost_numbers(sheet, values),

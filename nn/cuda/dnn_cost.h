@@ -5,7 +5,9 @@
 #include "nn/cuda/cost_launch.h"
 #include "nn/cuda/dnn_shape.h"
 
-void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *shape, bool has_residual);
+// result: the type of what is written.
+void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *shape, bool has_residual,
+                      enum number_type result);
 // The sums of squares of an image's result (struct dnn_epilogue).
 void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *shape);
 void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *shape, bool adds);

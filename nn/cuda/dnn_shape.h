@@ -11,6 +11,11 @@ struct dnn_shape {
     int64_t at_once; // images that are computed together; 0: all
 };
 
+// Whether it is a product of matrices, [n h w, in] x [in, out].
+static inline bool dnn_is_matmul(const struct dnn_shape *s) {
+    return s->kernel == 1 && s->stride == 1 && s->padding == 0 && s->groups == 1;
+}
+
 // Rows of a matrix that fill a large device: 32 maps of 14 x 14.
 #ifndef DNN_ROWS_AT_ONCE
 #define DNN_ROWS_AT_ONCE 6272

@@ -28,7 +28,7 @@ void cost_deconv_forward(struct cost_sheet *sheet, const struct call *base) {
     struct dnn_shape shape = shape_of(deconv, input);
     if (y == 0) return;
     if (!sheet->keeps_weights) cost_dnn_pack(sheet, PACKING, deconv->weight);
-    cost_dnn_forward(sheet, &shape, false);
+    cost_dnn_forward(sheet, &shape, false, base->out->type);
     cost_pass(sheet, "result spread", cost_numbers(sheet, 2 * y), y);
 }
 

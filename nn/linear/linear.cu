@@ -65,26 +65,18 @@ void cuda_linear_forward(struct nn *nn, struct call *base) {
     struct linear *linear = call->linear;
     const struct tensor *x = base->inputs[0];
     int64_t area = x->h * x->w;
-    const struct tensor *y = base->out;
     bool keeps = nn->mode == NN_INFERENCE;
-    bool widens = y->type != nn->activations;
     if (x->n == 0) return;
     CHECK(x->type == nn->activations);
     struct numbers own;
     if (!keeps) own = permuted_weights(nn, linear, area);
     struct numbers weights = keeps ? kept_weights(nn, linear, area) : own;
-    struct numbers out = data_of(y);
-    if (widens) out = scratch_numbers(nn, nn->activations, tensor_count(y));
     if (nn_failed(nn)) return;
     struct operands o = {.nn = nn};
     const struct dnn_epilogue epilogue = {operand_values(&o, linear->bias), NULL, call->relu};
     struct dnn_shape shape = dnn_product(x->n, linear->in, linear->out);
-    dnn_forward(nn, &shape, data_of(x), weights, &epilogue, out);
+    dnn_forward(nn, &shape, data_of(x), weights, &epilogue, data_of(base->out));
     operands_end(&o);
-    if (widens) {
-        cuda_rows_convert(nn, out, tensor_count(y), data_of(y));
-        nn_scratch_free(nn, out.data);
-    }
     nn_scratch_free(nn, own.data);
 }
 

@@ -11,8 +11,7 @@ void cost_linear_forward(struct cost_sheet *sheet, const struct call *base) {
     struct dnn_shape shape = dnn_product(input->n, linear->in, linear->out);
     if (y == 0) return;
     if (!sheet->keeps_weights) cost_dnn_pack(sheet, PACKING, linear->weight);
-    cost_dnn_forward(sheet, &shape, false);
-    cost_converted(sheet, "result widened", base->out->type, y);
+    cost_dnn_forward(sheet, &shape, false, base->out->type);
 }
 
 void cost_linear_backward(struct cost_sheet *sheet, const struct call *base) {

@@ -1,12 +1,12 @@
 // What cuBLASLt is asked for, without a device as far as it goes: all its functions are there, and
-// it takes every description that nn/cuda/cublas makes of a product. On a machine with a device all
-// products of the models' linear layers have a plan.
+// it takes every description that nn/cuda/cublas makes of a product. On a machine with a device
+// products of the models' layers have a plan.
 #include <stdio.h>
 
 #include "nn/cuda/cublas/plan.h"
 #include "tests/harness.h"
 
-enum { ROWS = 256, NUM_LAYERS = 4, NUM_TYPES = MATMUL_FP16 + 1 };
+enum { NUM_LAYERS = 8, NUM_TYPES = MATMUL_FP16 + 1 };
 
 static struct cublas open_library(void) {
     struct cublas cublas = {0};
@@ -18,41 +18,53 @@ static struct cublas open_library(void) {
     return cublas;
 }
 
-// A product of the two layers of a box head, or of the two behind them.
-static struct matmul matmul_of(int layer, int32_t kind, int32_t type, int32_t epilogue,
-                               int32_t rules) {
-    static const int64_t EXTENTS[NUM_LAYERS][2] = {
-        {12544, 1024}, {1024, 1024}, {1024, 81}, {1024, 324}};
-    struct matmul m = {.rows = ROWS,
-                       .in = EXTENTS[layer][0],
-                       .out = EXTENTS[layer][1],
-                       .kind = kind,
-                       .epilogue = epilogue,
-                       .rules = rules,
-                       .bias_alignment = MATMUL_MAX_ALIGNMENT};
+static struct matmul_operand operand_of(int32_t type, int64_t columns) {
     int64_t bytes = type == MATMUL_FLOAT32 ? 4 : 2;
-    m.x = m.weights = m.y = (struct matmul_operand){type, MATMUL_MAX_ALIGNMENT};
-    while (m.out * bytes % m.y.alignment)
-        m.y.alignment /= 2;
+    struct matmul_operand operand = {type, MATMUL_MAX_ALIGNMENT};
+    while (columns * bytes % operand.alignment)
+        operand.alignment /= 2;
+    return operand;
+}
+
+// A product of the layers of a box head, or of the convolutions of one pixel on an image of 800 x
+// 1344; result: the type of what it writes.
+static struct matmul matmul_of(int layer, int32_t kind, int32_t type, int32_t result) {
+    static const int64_t EXTENTS[NUM_LAYERS][3] = {
+        {256, 12544, 1024}, {256, 1024, 1024}, {256, 1024, 81}, {256, 1024, 324},
+        {67200, 64, 256},   {67200, 256, 64},  {67200, 256, 3}, {1050, 2048, 512}};
+    const int64_t *extents = EXTENTS[layer];
+    struct matmul m = {.rows = extents[0],
+                       .in = extents[1],
+                       .out = extents[2],
+                       .kind = kind,
+                       .bias_alignment = MATMUL_MAX_ALIGNMENT};
+    m.x = operand_of(kind == MATMUL_INPUT ? result : type, m.in);
+    m.weights = operand_of(kind == MATMUL_WEIGHTS ? result : type, m.in);
+    m.y = operand_of(kind == MATMUL_FORWARD ? result : type, m.out);
     return m;
 }
 
 typedef void matmul_visitor(void *context, const struct matmul *matmul);
 
+// Everything that follows a product, in its result's type.
+static void visit_epilogues(matmul_visitor *visit, void *context, struct matmul m) {
+    for (m.epilogue = 0; m.epilogue <= MATMUL_BIAS + MATMUL_RELU; m.epilogue++)
+        visit(context, &m);
+}
+
 static void visit_all(matmul_visitor *visit, void *context) {
     for (int layer = 0; layer < NUM_LAYERS; layer++) {
         for (int32_t type = 0; type < NUM_TYPES; type++) {
-            for (int32_t epilogue = 0; epilogue <= MATMUL_BIAS + MATMUL_RELU; epilogue++) {
-                struct matmul m = matmul_of(layer, MATMUL_FORWARD, type, epilogue, 0);
-                visit(context, &m);
-            }
-            for (int32_t kind = MATMUL_INPUT; kind <= MATMUL_WEIGHTS; kind++) {
-                struct matmul m = matmul_of(layer, kind, type, 0, 0);
-                visit(context, &m);
-            }
+            const struct matmul input = matmul_of(layer, MATMUL_INPUT, type, type);
+            const struct matmul weights = matmul_of(layer, MATMUL_WEIGHTS, type, MATMUL_FLOAT32);
+            visit_epilogues(visit, context, matmul_of(layer, MATMUL_FORWARD, type, type));
+            visit_epilogues(visit, context, matmul_of(layer, MATMUL_FORWARD, type, MATMUL_FLOAT32));
+            visit(context, &input);
+            visit(context, &weights);
         }
         for (int32_t kind = MATMUL_FORWARD; kind <= MATMUL_WEIGHTS; kind++) {
-            struct matmul m = matmul_of(layer, kind, MATMUL_FLOAT32, 0, MATMUL_TF32);
+            struct matmul m = matmul_of(layer, kind, MATMUL_FLOAT32, MATMUL_FLOAT32);
+            m.rules = MATMUL_TF32;
             visit(context, &m);
         }
     }

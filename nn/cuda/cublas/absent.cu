@@ -15,20 +15,20 @@ void cublas_matmuls_close(struct matmuls *matmuls) {
     (void)matmuls;
 }
 
-bool cublas_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                    const float *weights, const struct dnn_epilogue *epilogue, float *y) {
+bool cublas_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                    struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
     (void)nn, (void)shape, (void)x, (void)weights, (void)epilogue, (void)y;
     return false;
 }
 
-bool cublas_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                          const float *weights, bool add, float *dx) {
+bool cublas_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                          struct numbers weights, bool add, struct numbers dx) {
     (void)nn, (void)shape, (void)dy, (void)weights, (void)add, (void)dx;
     return false;
 }
 
-bool cublas_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                             const float *dy, float *dweights) {
-    (void)nn, (void)shape, (void)x, (void)dy, (void)dweights;
+bool cublas_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                             struct numbers dy, bool add, float *dweights) {
+    (void)nn, (void)shape, (void)x, (void)dy, (void)add, (void)dweights;
     return false;
 }

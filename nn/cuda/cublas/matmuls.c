@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "nn/cuda/cublas/plan.h"
+
+enum { NUM_LISTS = 1024 }; // some of a model's products have a plan for each size of image
 
 struct matmuls {
     struct cublas cublas;
     cublasLtHandle_t handle;
-    struct matmul_plan *plans; // three for each linear layer, so a list is short enough
+    struct matmul_plan *lists[NUM_LISTS]; // by the products' hashes
 };
 
 static enum status failure(const struct matmuls *matmuls, const char *what, cublasStatus_t status,
@@ -38,11 +41,13 @@ enum status matmuls_open(struct matmuls **result, struct error *err) {
 
 void matmuls_close(struct matmuls *matmuls) {
     if (!matmuls) return;
-    while (matmuls->plans) {
-        struct matmul_plan *plan = matmuls->plans;
-        matmuls->plans = plan->next;
-        matmul_plan_destroy(&matmuls->cublas, plan);
-        free(plan);
+    for (int i = 0; i < NUM_LISTS; i++) {
+        while (matmuls->lists[i]) {
+            struct matmul_plan *plan = matmuls->lists[i];
+            matmuls->lists[i] = plan->next;
+            matmul_plan_destroy(&matmuls->cublas, plan);
+            free(plan);
+        }
     }
     matmuls->cublas.cublasLtDestroy(matmuls->handle);
     free(matmuls);
@@ -61,15 +66,17 @@ enum status matmuls_find(struct matmuls *matmuls, const struct matmul *matmul,
                          struct matmul_plan **result, struct error *err) {
     static const char *const NAMES[] = {"product", "gradient of the input",
                                         "gradient of the weights"};
-    struct matmul_plan *plan = matmuls->plans;
+    struct matmul_plan **list =
+        &matmuls->lists[hash_bytes(HASH_START, matmul, sizeof *matmul) % NUM_LISTS];
+    struct matmul_plan *plan = *list;
     while (plan && memcmp(&plan->matmul, matmul, sizeof *matmul) != 0)
         plan = plan->next;
     if (!plan) {
         plan = calloc(1, sizeof *plan);
         if (!plan) return error_memory(err, "a plan of cuBLAS", sizeof *plan);
         plan->matmul = *matmul;
-        plan->next = matmuls->plans;
-        matmuls->plans = plan;
+        plan->next = *list;
+        *list = plan;
         matmul_plan_build(&matmuls->cublas, matmuls->handle, plan);
     }
     *result = plan;
@@ -91,20 +98,21 @@ static cublasStatus_t execute(const struct matmuls *matmuls, const struct matmul
     const struct matmul *m = &plan->matmul;
     const cublasLtMatmulHeuristicResult_t *algorithm = &plan->algorithms[plan->current];
     const float alpha = 1;
-    const float beta = data->add ? 1 : 0;
+    const float beta = data->addend ? 1 : 0;
     const void *a = m->kind == MATMUL_WEIGHTS ? data->x : data->weights;
     const void *b = m->kind == MATMUL_FORWARD ? data->x : data->y;
     void *results[] = {
         [MATMUL_FORWARD] = data->y, [MATMUL_INPUT] = data->x, [MATMUL_WEIGHTS] = data->weights};
+    const void *c = data->addend ? data->addend : results[m->kind];
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
     if (m->epilogue & MATMUL_BIAS)
         status = matmuls->cublas.cublasLtMatmulDescSetAttribute(
             plan->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &data->bias, sizeof data->bias);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     return matmuls->cublas.cublasLtMatmul(matmuls->handle, plan->operation, &alpha, a, plan->a, b,
-                                          plan->b, &beta, results[m->kind], plan->result,
-                                          results[m->kind], plan->result, &algorithm->algo,
-                                          workspace, algorithm->workspaceSize, stream);
+                                          plan->b, &beta, c, plan->result, results[m->kind],
+                                          plan->result, &algorithm->algo, workspace,
+                                          algorithm->workspaceSize, stream);
 }
 
 bool matmul_plan_run(struct matmuls *matmuls, struct matmul_plan *plan,
@@ -113,7 +121,11 @@ bool matmul_plan_run(struct matmuls *matmuls, struct matmul_plan *plan,
     cublasStatus_t status = execute(matmuls, plan, data, workspace, (cudaStream_t)stream);
     if (status == CUBLAS_STATUS_SUCCESS) return true;
     failure(matmuls, "a plan cannot run", status, err);
-    plan->current++;
-    snprintf(plan->failure, sizeof plan->failure, "%s", err->message);
+    matmul_plan_replace(plan, err);
     return false;
+}
+
+void matmul_plan_replace(struct matmul_plan *plan, const struct error *why) {
+    plan->current++;
+    snprintf(plan->failure, sizeof plan->failure, "%s", why->message);
 }

@@ -4,6 +4,8 @@
 //     forward                  y  = x W^T        x  [rows, in], W [out, in], y [rows, out]
 //     gradient of the input    dx = dy W
 //     gradient of the weights  dW = dy^T x
+//
+// The factors have one type, the result theirs or float32; what is added to it has its type.
 #pragma once
 
 #include <stdbool.h>
@@ -22,7 +24,7 @@ enum matmul_type { MATMUL_FLOAT32, MATMUL_BF16, MATMUL_FP16 };
 
 // What follows a product before it is written.
 enum matmul_epilogue {
-    MATMUL_BIAS = 1, // + bias[out]
+    MATMUL_BIAS = 1, // + bias[out], of y's type
     MATMUL_RELU = 2,
 };
 
@@ -53,7 +55,9 @@ struct matmul {
 struct matmul_data {
     void *x, *weights, *y;
     const void *bias;
-    bool add; // to what is there
+    // Like the result, to which it is added before what follows: another array, aligned like the
+    // result, or the result itself. NULL: nothing.
+    const void *addend;
 };
 
 struct matmuls;
@@ -79,3 +83,6 @@ enum { MATMUL_WORKSPACE_ALIGNMENT = 256 };
 MUST_CHECK bool matmul_plan_run(struct matmuls *matmuls, struct matmul_plan *plan,
                                 const struct matmul_data *data, void *workspace, void *stream,
                                 struct error *err);
+
+// Lets the next algorithm take its place. why: what matmuls_find says if there is none.
+void matmul_plan_replace(struct matmul_plan *plan, const struct error *why);

@@ -1,5 +1,7 @@
 #include "nn/cuda/cublas/products.h"
 
+#include "nn/cuda/rows.h"
+
 extern "C" {
 #include "nn/cuda/cublas/matmuls.h"
 }
@@ -26,10 +28,6 @@ void cublas_matmuls_close(struct matmuls *matmuls) {
 
 // ---- Running a product ----
 
-static bool is_matmul(const struct dnn_shape *s) {
-    return s->h * s->w == 1 && s->out_h * s->out_w == 1 && s->kernel == 1 && s->groups == 1;
-}
-
 static int32_t alignment_of(uintptr_t address, int64_t row_bytes) {
     int32_t alignment = MATMUL_MAX_ALIGNMENT;
     while ((address | (uintptr_t)row_bytes) % (uintptr_t)alignment)
@@ -39,23 +37,25 @@ static int32_t alignment_of(uintptr_t address, int64_t row_bytes) {
 
 // Aligned as all its rows are: where in an array a block of rows begins must not lead to another
 // algorithm, which would round differently.
-static struct matmul_operand operand_of(const void *address, int64_t columns) {
-    return {MATMUL_FLOAT32, alignment_of((uintptr_t)address, columns * (int64_t)sizeof(float))};
+static struct matmul_operand operand_of(struct numbers matrix, int64_t columns) {
+    static const int32_t TYPES[NUM_NUMBER_TYPES] = {MATMUL_FLOAT32, MATMUL_BF16, MATMUL_FP16};
+    return {TYPES[matrix.type],
+            alignment_of((uintptr_t)matrix.data, columns * number_bytes(matrix.type))};
 }
 
 static struct matmul matmul_of(const struct nn *nn, enum matmul_kind kind,
-                               const struct dnn_shape *s, int32_t epilogue,
-                               const struct matmul_data *data) {
-    struct matmul matmul = {s->n,
+                               const struct dnn_shape *s, struct numbers x, struct numbers weights,
+                               struct numbers y) {
+    struct matmul matmul = {s->n * s->h * s->w,
                             s->in,
                             s->out,
-                            operand_of(data->x, s->in),
-                            operand_of(data->weights, s->in),
-                            operand_of(data->y, s->out),
+                            operand_of(x, s->in),
+                            operand_of(weights, s->in),
+                            operand_of(y, s->out),
                             kind,
-                            epilogue,
+                            0,
                             nn->precision == NN_TF32 ? MATMUL_TF32 : 0,
-                            alignment_of((uintptr_t)data->bias, 0)};
+                            MATMUL_MAX_ALIGNMENT};
     return matmul;
 }
 
@@ -91,28 +91,38 @@ static bool run(struct nn *nn, const struct matmul *matmul, const struct matmul_
 
 // ---- The products ----
 
-bool cublas_forward(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                    const float *weights, const struct dnn_epilogue *epilogue, float *y) {
-    if (!cuda_matmuls(nn) || !is_matmul(shape)) return false;
-    if (epilogue->residual.data || epilogue->squares) return false;
-    struct matmul_data data = {(void *)x, (void *)weights, y, epilogue->bias, false};
-    int32_t steps = (epilogue->bias ? MATMUL_BIAS : 0) + (epilogue->relu ? MATMUL_RELU : 0);
-    struct matmul matmul = matmul_of(nn, MATMUL_FORWARD, shape, steps, &data);
+// What is added to the result, and follows it. bias: of the result's type.
+static void add_epilogue(struct matmul *matmul, const struct dnn_epilogue *epilogue,
+                         struct numbers bias) {
+    int32_t alignment = operand_of(epilogue->residual, matmul->out).alignment;
+    if (alignment < matmul->y.alignment) matmul->y.alignment = alignment;
+    matmul->bias_alignment = alignment_of((uintptr_t)bias.data, 0);
+    matmul->epilogue = (bias.data ? MATMUL_BIAS : 0) + (epilogue->relu ? MATMUL_RELU : 0);
+}
+
+bool cublas_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                    struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
+    if (epilogue->squares) return false;
+    void *copy = NULL;
+    struct numbers bias = cuda_rows_as(nn, y.type, epilogue->bias, shape->out, &copy);
+    struct matmul_data data = {x.data, weights.data, y.data, bias.data, epilogue->residual.data};
+    struct matmul matmul = matmul_of(nn, MATMUL_FORWARD, shape, x, weights, y);
+    add_epilogue(&matmul, epilogue, bias);
+    bool ran = run(nn, &matmul, &data);
+    nn_scratch_free(nn, copy);
+    return ran;
+}
+
+bool cublas_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
+                          struct numbers weights, bool add, struct numbers dx) {
+    struct matmul_data data = {dx.data, weights.data, dy.data, NULL, add ? dx.data : NULL};
+    struct matmul matmul = matmul_of(nn, MATMUL_INPUT, shape, dx, weights, dy);
     return run(nn, &matmul, &data);
 }
 
-bool cublas_backward_data(struct nn *nn, const struct dnn_shape *shape, const float *dy,
-                          const float *weights, bool add, float *dx) {
-    if (!cuda_matmuls(nn) || !is_matmul(shape)) return false;
-    struct matmul_data data = {dx, (void *)weights, (void *)dy, NULL, add};
-    struct matmul matmul = matmul_of(nn, MATMUL_INPUT, shape, 0, &data);
-    return run(nn, &matmul, &data);
-}
-
-bool cublas_backward_weights(struct nn *nn, const struct dnn_shape *shape, const float *x,
-                             const float *dy, float *dweights) {
-    if (!cuda_matmuls(nn) || !is_matmul(shape)) return false;
-    struct matmul_data data = {(void *)x, dweights, (void *)dy, NULL, false};
-    struct matmul matmul = matmul_of(nn, MATMUL_WEIGHTS, shape, 0, &data);
+bool cublas_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
+                             struct numbers dy, bool add, float *dweights) {
+    struct matmul_data data = {x.data, dweights, dy.data, NULL, add ? dweights : NULL};
+    struct matmul matmul = matmul_of(nn, MATMUL_WEIGHTS, shape, x, dweights, dy);
     return run(nn, &matmul, &data);
 }

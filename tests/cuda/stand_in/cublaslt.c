@@ -1,6 +1,6 @@
 // Stands in for libcublasLt.so.13, for what nn/cuda/cublas calls of it: it computes the products
 // one element after another, and ends the program where a rule of the library is broken. With it
-// the tests of linear layers go through the calls that cuBLASLt gets, on a machine without a GPU.
+// the tests of layers go through the calls that cuBLASLt gets, on a machine without a GPU.
 //
 // Of the algorithms that it proposes the first cannot run, and the second refuses to now and then;
 // the workspace that they ask for is overwritten. It has none at all where the inner extent is 9.
@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nn/cuda/number_bits.h"
 
 enum { NUM_ALGORITHMS = 3, WORKSPACE_BYTES = 100, REFUSES_EVERY = 5, UNSUPPORTED_EXTENT = 9 };
 
@@ -204,8 +206,9 @@ static void check_extents(const struct product *p) {
     require((bt ? p->b->rows : p->b->columns) == p->d->columns, "B has the result's columns");
     require((bt ? p->b->columns : p->b->rows) == inner_of(p), "A and B fit");
     require(p->c == p->d, "C lies as D does");
-    require(p->a->type == CUDA_R_32F && p->b->type == CUDA_R_32F && p->d->type == CUDA_R_32F,
-            "all matrices are float32");
+    require(p->a->type == p->b->type, "the factors have one type");
+    require(p->d->type == CUDA_R_32F || p->d->type == p->a->type,
+            "the result has the factors' type, or is float32");
 }
 
 static struct algorithm algorithm_of(const struct product *p, const struct preference *preference,
@@ -231,7 +234,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
     check_extents(&p);
     require(!(preference->reductions & CUBLASLT_REDUCTION_SCHEME_INPLACE),
             "sums are added in an order of their own");
-    require(p.operation->compute == CUBLAS_COMPUTE_32F_FAST_TF32 ||
+    require(p.a->type != CUDA_R_32F || p.operation->compute == CUBLAS_COMPUTE_32F_FAST_TF32 ||
                 !(preference->numerics & CUBLASLT_NUMERICAL_IMPL_FLAGS_TENSOR_OP_MASK),
             "float32 is computed without tensor cores");
     require(preference->workspace_bytes >= WORKSPACE_BYTES, "workspace is allowed");
@@ -248,27 +251,49 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
     return CUBLAS_STATUS_SUCCESS;
 }
 
-static float at(const float *data, const struct layout *layout, cublasOperation_t transposed,
-                int64_t row, int64_t column) {
-    return transposed == CUBLAS_OP_N ? data[row + column * layout->stride]
-                                     : data[column + row * layout->stride];
+static float loaded(const void *data, cudaDataType type, int64_t i) {
+    uint16_t bits = 0;
+    float value = 0;
+    if (type == CUDA_R_32F) {
+        memcpy(&value, (const char *)data + i * 4, sizeof value);
+        return value;
+    }
+    memcpy(&bits, (const char *)data + i * 2, sizeof bits);
+    return type == CUDA_R_16BF ? number_from_bf16(bits) : number_from_fp16(bits);
 }
 
-static void multiply(const struct product *p, const float *a, const float *b, float beta,
-                     float *result) {
+static void store(void *data, cudaDataType type, int64_t i, float value) {
+    uint16_t bits = type == CUDA_R_16BF ? number_to_bf16(value) : number_to_fp16(value);
+    if (type == CUDA_R_32F)
+        memcpy((char *)data + i * 4, &value, sizeof value);
+    else
+        memcpy((char *)data + i * 2, &bits, sizeof bits);
+}
+
+static float at(const void *data, const struct layout *layout, cublasOperation_t transposed,
+                int64_t row, int64_t column) {
+    int64_t i =
+        transposed == CUBLAS_OP_N ? row + column * layout->stride : column + row * layout->stride;
+    return loaded(data, layout->type, i);
+}
+
+// What follows a product has the type of the result: the bias, too.
+static void multiply(const struct product *p, const void *a, const void *b, float beta,
+                     const void *c, void *result) {
     const struct operation *o = p->operation;
     bool cuts = o->epilogue & CUBLASLT_EPILOGUE_RELU;
-    const float *bias = o->epilogue & CUBLASLT_EPILOGUE_BIAS ? o->bias : NULL;
+    const void *bias = o->epilogue & CUBLASLT_EPILOGUE_BIAS ? o->bias : NULL;
+    cudaDataType type = p->d->type;
     for (int64_t column = 0; column < p->d->columns; column++) {
         for (int64_t row = 0; row < p->d->rows; row++) {
-            float *d = &result[row + column * p->d->stride];
+            int64_t d = row + column * p->d->stride;
             float sum = 0;
             for (int64_t i = 0; i < inner_of(p); i++)
                 sum += at(a, p->a, o->transposed[0], row, i) *
                        at(b, p->b, o->transposed[1], i, column);
-            if (beta != 0) sum += beta * *d;
-            if (bias) sum += bias[row];
-            *d = cuts && sum < 0 ? 0 : sum;
+            if (beta != 0) sum += beta * loaded(c, type, d);
+            if (bias) sum += loaded(bias, type, row);
+            store(result, type, d, cuts && sum < 0 ? 0 : sum);
         }
     }
 }
@@ -294,7 +319,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
     struct algorithm algorithm;
     memcpy(&algorithm, algo, sizeof algorithm);
     require(handle && stream, "a handle and a stream");
-    require(*(const float *)alpha == 1 && c == d, "the result is written where it is added to");
+    require(*(const float *)alpha == 1, "factors are not scaled");
     require(algorithm.number > 0, "an algorithm that can run");
     require(algorithm.m == p.d->rows && algorithm.n == p.d->columns && algorithm.k == inner_of(&p),
             "an algorithm runs the product that it was proposed for");
@@ -307,6 +332,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
                 "workspace is there, and aligned");
         memset(workspace, 0xFF, WORKSPACE_BYTES);
     }
-    multiply(&p, a, b, *(const float *)beta, d);
+    multiply(&p, a, b, *(const float *)beta, c, d);
     return CUBLAS_STATUS_SUCCESS;
 }
