@@ -104,18 +104,39 @@ static void put(struct box_list *list, int64_t image, const float box[4], float 
     list->images[at] = (int32_t)image;
 }
 
+enum { FLOATS_PER_PROPOSAL = 6 };
+
+// The same places in either memory.
+static struct box_list lay_out(int64_t num_images, int64_t each, float *memory) {
+    int64_t capacity = num_images * each;
+    return (struct box_list){
+        .capacity = capacity,
+        .count = capacity,
+        .each = each,
+        .boxes = memory,
+        .scores = memory + 4 * capacity,
+        .images = (int32_t *)(void *)(memory + 5 * capacity),
+        .counts = (int32_t *)(void *)(memory + FLOATS_PER_PROPOSAL * capacity),
+    };
+}
+
 // Into a list with more places for each image.
 static void add_proposals(struct nn *nn, const struct scene *scene, struct box_list *list) {
-    struct box_list all;
     int64_t added = SCENE_OBJECTS * SCENE_PROPOSALS;
-    box_list_create_places(nn, &all, scene->num_images, list->each + added);
+    int64_t num_images = scene->num_images;
+    int64_t each = list->each + added;
+    int64_t num_floats = (FLOATS_PER_PROPOSAL * each + 1) * num_images;
+    struct tensor *memory = nn_tensor(nn, 1, 1, 1, num_floats);
+    float *place = nn_place(nn, memory);
+    const struct box_list found = box_list_read(nn, list);
     nn_wait(nn);
     if (nn_failed(nn)) return;
-    for (int64_t image = 0; image < scene->num_images; image++) {
-        all.counts[image] = 0;
-        for (int64_t i = 0; i < list->counts[image]; i++) {
-            int64_t from = image * list->each + i;
-            put(&all, image, list->boxes + 4 * from, list->scores[from]);
+    memset(place, 0, (size_t)num_floats * sizeof *place);
+    struct box_list all = lay_out(num_images, each, place);
+    for (int64_t image = 0; image < num_images; image++) {
+        for (int64_t i = 0; i < found.counts[image]; i++) {
+            int64_t from = image * found.each + i;
+            put(&all, image, found.boxes + 4 * from, found.scores[from]);
         }
         for (int64_t i = 0; i < added; i++) {
             float box[4];
@@ -124,7 +145,8 @@ static void add_proposals(struct nn *nn, const struct scene *scene, struct box_l
             put(&all, image, box, 0);
         }
     }
-    *list = all;
+    nn_put(nn, memory, place);
+    *list = lay_out(num_images, each, memory->data);
 }
 
 void scene_attach(const struct scene *scene) {

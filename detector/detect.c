@@ -19,6 +19,12 @@ struct batch {
     struct arena *arena;
 };
 
+// Of each detection, where the program can read them.
+struct mask_logits {
+    int64_t size;
+    const float *values; // [count, size, size]
+};
+
 static struct tensor *make_input(const struct batch *b) {
     for (int64_t i = 0; i < b->count; i++)
         b->extents[i] = preprocess_extent(b->model, b->images[i].width, b->images[i].height);
@@ -34,7 +40,7 @@ static void probabilities(const float *logits, int64_t count, double threshold, 
 }
 
 static enum status add_detection(const struct batch *b, const struct box_list *found,
-                                 const struct tensor *logits, int64_t index, float *mask,
+                                 const struct mask_logits *logits, int64_t index, float *mask,
                                  struct detection_list *list, struct error *err) {
     int32_t i = found->images[index];
     const struct image *image = &b->images[i];
@@ -47,18 +53,18 @@ static enum status add_detection(const struct batch *b, const struct box_list *f
         .score = found->scores[index],
         .label = found->labels[index],
     };
-    int64_t size = logits->h * logits->w;
-    probabilities(logits->data + index * size, size, b->mask_threshold, mask);
+    int64_t count = logits->size * logits->size;
+    probabilities(logits->values + index * count, count, b->mask_threshold, mask);
     struct extent extent = {image->height, image->width};
-    return paste_mask(b->model->rules->paste, mask, logits->h, d->box, extent, b->arena, &d->mask,
-                      err);
+    return paste_mask(b->model->rules->paste, mask, logits->size, d->box, extent, b->arena,
+                      &d->mask, err);
 }
 
 static enum status make_lists(const struct batch *b, const struct box_list *found,
-                              const struct tensor *logits, struct detection_list *lists,
+                              const struct mask_logits *logits, struct detection_list *lists,
                               struct error *err) {
-    float *mask = arena_alloc(b->arena, logits->h * logits->w, sizeof *mask);
-    if (!mask) return error_memory(err, "masks", logits->h * logits->w * 4);
+    float *mask = arena_alloc(b->arena, logits->size * logits->size, sizeof *mask);
+    if (!mask) return error_memory(err, "masks", logits->size * logits->size * 4);
     for (int64_t i = 0, begin = 0; i < b->count; i++) {
         int64_t end = begin;
         while (end < found->count && found->images[end] == i)
@@ -85,10 +91,12 @@ static enum status detect_batch(struct batch *b, struct detection_list *lists,
     mask_rcnn_features(nn, b->model, input, &features);
     mask_rcnn_propose(nn, b->model, &features, b->extents, &proposals);
     mask_rcnn_boxes(nn, b->model, &features, &proposals, b->extents, &found);
-    const struct tensor *logits = mask_rcnn_masks(nn, b->model, &features, &found);
+    const struct tensor *masks = mask_rcnn_masks(nn, b->model, &features, &found);
+    const struct mask_logits logits = {masks->h, nn_read(nn, masks->data, tensor_bytes(masks))};
+    const struct box_list list = box_list_read(nn, &found);
     TRY(nn_status(nn, err));
     double end = clock_seconds();
-    TRY(make_lists(b, &found, logits, lists, err));
+    TRY(make_lists(b, &list, &logits, lists, err));
     *seconds = (struct detect_seconds){begin - start, end - begin, clock_seconds() - end};
     return STATUS_OK;
 }

@@ -22,8 +22,8 @@ static enum status write_file(const struct mask_rcnn *model, const char *config,
     if (!items) return error_memory(err, "a model file", parameters->count);
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
-        CHECK(p->data);
-        items[i] = safetensor_of_floats(p->name, p->num_dims, p->shape, p->data);
+        CHECK(p->host);
+        items[i] = safetensor_of_floats(p->name, p->num_dims, p->shape, p->host);
     }
     const struct safetensors_text metadata[] = {{FORMAT_KEY, FORMAT}, {CONFIG_KEY, config}};
     return safetensors_write(out, items, parameters->count, metadata, 2, err);
@@ -36,6 +36,7 @@ static enum status save(const struct mask_rcnn *model, const struct output *conf
         return error_set(err, STATUS_DATA, "%s: the configuration is larger than %d bytes", path,
                          CONFIG_MAX_BYTES);
     struct output out;
+    TRY(parameters_read(&model->parameters, err));
     TRY(output_open_file(&out, path, err));
     struct arena_mark mark = arena_mark(model->parameters.arena);
     enum status status = write_file(model, config->data, &out, err);
@@ -231,7 +232,7 @@ void model_file_map(const struct model_file *file, struct parameters *parameters
 static enum status fill(const struct model_file *file, struct parameter *p, struct error *err) {
     const struct safetensor *tensor = safetensors_find(&file->tensors, p->name);
     CHECK(tensor && is_shape(tensor, p));
-    if (!p->is_mapped) TRY(safetensor_to_float(tensor, p->data, err));
+    if (!p->is_mapped) TRY(safetensor_to_float(tensor, p->host, err));
     TRY(weights_check(p, file->path, p->name, err));
     parameter_drop(p);
     return STATUS_OK;
@@ -263,6 +264,5 @@ enum status model_file_fill(const struct model_file *file, struct parameters *pa
         if (filling.failed[i]) status = fill(file, parameters->items[i], err);
     workers_destroy(workers);
     free(filling.failed);
-    if (status == STATUS_OK) parameters_changed(parameters);
-    return status;
+    return status == STATUS_OK ? parameters_write(parameters, err) : status;
 }

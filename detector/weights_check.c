@@ -21,12 +21,12 @@ static enum status refuse(const struct parameter *p, const char *file, const cha
                           int64_t index, const char *expected, struct error *err) {
     return error_set(
         err, STATUS_DATA, "%s: tensor \"%.64s\" holds %g (value %lld of %lld), expected %s", file,
-        tensor, (double)p->data[index], (long long)index + 1, (long long)p->count, expected);
+        tensor, (double)p->host[index], (long long)index + 1, (long long)p->count, expected);
 }
 
 enum status weights_check(const struct parameter *parameter, const char *file, const char *tensor,
                           struct error *err) {
-    const float *values = parameter->data;
+    const float *values = parameter->host;
     if (count_not_finite(values, parameter->count) > 0) {
         int64_t i = 0;
         while (isfinite(values[i]))

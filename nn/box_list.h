@@ -29,4 +29,6 @@ struct box_list {
 void box_list_create(struct nn *nn, struct box_list *list, int64_t capacity);
 // The same with places for each of some images, all of them counted.
 void box_list_create_places(struct nn *nn, struct box_list *list, int64_t num_images, int64_t each);
+// A list for the program to read, once it has waited; see nn_read.
+struct box_list box_list_read(struct nn *nn, const struct box_list *list);
 void box_list_release(struct nn *nn, struct box_list *list);

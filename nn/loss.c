@@ -2,7 +2,7 @@
 
 struct tensor *loss_run(struct nn *nn, struct call *call, struct tensor *predictions) {
     call->is_loss = true;
-    call->out = nn_tensor(nn, 1, 1, 1, 1);
+    call->out = nn_result(nn);
     call_add_input(call, predictions);
     nn_run(nn, call);
     return call->out;

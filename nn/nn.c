@@ -213,10 +213,8 @@ void nn_scratch_free(struct nn *nn, void *scratch) {
     give_back(nn, scratch);
 }
 
-struct tensor *nn_tensor_of(struct nn *nn, enum number_type type, int64_t n, int64_t h, int64_t w,
-                            int64_t c) {
-    const struct tensor shape = {.type = type, .n = n, .h = h, .w = w, .c = c};
-    CHECK(n >= 0 && h >= 0 && w >= 0 && c >= 0);
+// Without data.
+static struct tensor *describe(struct nn *nn, struct tensor shape) {
     struct tensor *t = arena_alloc_zero(&nn->records, 1, sizeof *t);
     if (!t) {
         nn_fail(nn, STATUS_MEMORY, "records of operations: out of memory");
@@ -225,6 +223,13 @@ struct tensor *nn_tensor_of(struct nn *nn, enum number_type type, int64_t n, int
         return nothing;
     }
     *t = shape;
+    return t;
+}
+
+struct tensor *nn_tensor_of(struct nn *nn, enum number_type type, int64_t n, int64_t h, int64_t w,
+                            int64_t c) {
+    CHECK(n >= 0 && h >= 0 && w >= 0 && c >= 0);
+    struct tensor *t = describe(nn, (struct tensor){.type = type, .n = n, .h = h, .w = w, .c = c});
     t->data = allocate(nn, tensor_bytes(t));
     return t;
 }
@@ -238,6 +243,19 @@ float *nn_own_memory(struct nn *nn, int64_t num_floats) {
     return allocate(nn, num_floats * (int64_t)sizeof(float));
 }
 
+struct tensor *nn_result(struct nn *nn) {
+    struct tensor *t = describe(nn, (struct tensor){.n = 1, .h = 1, .w = 1, .c = 1});
+    t->data = nn_own_memory(nn, 1);
+    return t;
+}
+
+const void *nn_read(struct nn *nn, const void *values, int64_t bytes) {
+    if (nn->device != NN_CUDA) return values;
+    void *copy = staging_alloc(nn, bytes);
+    if (copy) cuda_transfer(nn, copy, values, bytes);
+    return copy;
+}
+
 float *nn_place(struct nn *nn, struct tensor *t) {
     CHECK(t->type == NUMBER_FLOAT32);
     return nn->device == NN_CUDA ? nn_own_memory(nn, tensor_count(t)) : t->data;
@@ -245,7 +263,7 @@ float *nn_place(struct nn *nn, struct tensor *t) {
 
 void nn_put(struct nn *nn, struct tensor *t, const float *values) {
     if (nn->device == NN_CUDA && !nn_failed(nn))
-        cuda_upload(nn, t->data, values, tensor_count(t) * (int64_t)sizeof *values);
+        cuda_transfer(nn, t->data, values, tensor_bytes(t));
 }
 
 static void release_data(struct nn *nn, struct tensor *t) {

@@ -155,8 +155,7 @@ void nn_destroy(struct nn *nn); // NULL is fine
 void nn_begin(struct nn *nn, enum nn_mode mode);
 
 // Until everything so far is computed. A device may compute while the program goes on: call this
-// before the program reads a result, or writes to step memory, which what was released may still be
-// in use for. On the CPU there is never anything to wait for.
+// before the program reads a result. On the CPU there is never anything to wait for.
 void nn_wait(struct nn *nn);
 
 // Waits, then: STATUS_OK, or what stopped the work since nn_begin.
@@ -174,6 +173,10 @@ struct tensor *nn_tensor(struct nn *nn, int64_t n, int64_t h, int64_t w, int64_t
 struct tensor *nn_tensor_of(struct nn *nn, enum number_type type, int64_t n, int64_t h, int64_t w,
                             int64_t c);
 
+// One number of float32 that an operation computes for the program, which can read it once it has
+// waited. Not to be released.
+struct tensor *nn_result(struct nn *nn);
+
 // The forward pass will not use t again. In inference its memory is free for others; a tensor that
 // the backward pass needs stays.
 void nn_release(struct nn *nn, struct tensor *t);
@@ -184,8 +187,13 @@ void nn_release(struct nn *nn, struct tensor *t);
 float *nn_place(struct nn *nn, struct tensor *t);
 void nn_put(struct nn *nn, struct tensor *t, const float *values);
 
-// Memory for what the program makes itself, and operations may read, until the next nn_begin. It
-// can be written to while the device computes. NULL after a failure.
+// What the program reads of step memory, which may be a device's alone: bytes at values. It is
+// there once nn_wait has been called, so ask for all that is wanted before one wait, and lives
+// until the next nn_begin. On the CPU it is values, elsewhere a copy. NULL after a failure.
+const void *nn_read(struct nn *nn, const void *values, int64_t bytes);
+
+// Memory for what the program makes itself, and operations may read, or the other way round, until
+// the next nn_begin. It can be written to while the device computes. NULL after a failure.
 float *nn_own_memory(struct nn *nn, int64_t num_floats);
 
 // Memory within an operation; NULL after a failure. Freed with

@@ -114,6 +114,8 @@ enum status parameters_allocate(struct parameters *parameters, bool with_gradien
         if (!parameters->grad) return error_memory(err, "gradients", bytes);
     }
     lay_out(parameters, false, lay_out(parameters, true, 0));
+    for (int64_t i = 0; i < parameters->count; i++)
+        parameters->items[i]->host = parameters->items[i]->data;
     return STATUS_OK;
 }
 
@@ -137,12 +139,11 @@ static int64_t bytes_of(int64_t num_floats) {
     return num_floats * (int64_t)sizeof(float);
 }
 
-// Copies the values from where they were, which is told for each parameter.
-static enum status copy_values(struct parameters *parameters, float *const *from,
-                               struct error *err) {
+// To the device, from the file as well.
+static enum status copy_values(const struct parameters *parameters, struct error *err) {
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
-        cuda_upload(parameters->nn, p->data, from[i], bytes_of(p->count));
+        cuda_transfer(parameters->nn, p->data, p->host, bytes_of(p->count));
     }
     TRY(nn_status(parameters->nn, err));
     if (!parameters->file || !file_view_changed(parameters->file)) return STATUS_OK;
@@ -154,11 +155,8 @@ enum status parameters_move(struct parameters *parameters, struct nn *nn, struct
     CHECK(parameters->data && !parameters->nn);
     void *data = NULL;
     void *grad = NULL;
-    float **from = arena_alloc(parameters->arena, parameters->count, sizeof *from);
-    if (!from) return error_memory(err, "a list of parameters", 0);
-    for (int64_t i = 0; i < parameters->count; i++)
-        from[i] = parameters->items[i]->data;
     const float *old_grad = parameters->grad;
+    parameters->host = parameters->data;
     take_places(parameters, NULL, NULL);
     parameters->num_trainable_floats = lay_out(parameters, true, 0);
     parameters->num_floats = lay_out(parameters, false, parameters->num_trainable_floats);
@@ -168,8 +166,8 @@ enum status parameters_move(struct parameters *parameters, struct nn *nn, struct
     parameters->nn = nn;
     parameters_changed(parameters);
     // None is mapped where there are gradients, so they are laid out as before.
-    if (old_grad) cuda_upload(nn, grad, old_grad, bytes_of(parameters->num_trainable_floats));
-    return copy_values(parameters, from, err);
+    if (old_grad) cuda_transfer(nn, grad, old_grad, bytes_of(parameters->num_trainable_floats));
+    return copy_values(parameters, err);
 }
 
 enum status parameters_allocate_state(struct parameters *parameters, float **state,
@@ -184,6 +182,50 @@ enum status parameters_allocate_state(struct parameters *parameters, float **sta
     return memory ? STATUS_OK : error_memory(err, "a solver's numbers", bytes_of(count));
 }
 
+// Only training changes values there, and only trained ones.
+enum status parameters_read(const struct parameters *parameters, struct error *err) {
+    if (!parameters->nn || !parameters->grad) return STATUS_OK;
+    cuda_transfer(parameters->nn, parameters->host, parameters->data,
+                  bytes_of(parameters->num_trainable_floats));
+    return nn_status(parameters->nn, err);
+}
+
+enum status parameters_write(struct parameters *parameters, struct error *err) {
+    parameters_changed(parameters);
+    return parameters->nn ? copy_values(parameters, err) : STATUS_OK;
+}
+
+static enum status make_copy(struct parameters *parameters, struct error *err) {
+    void *memory = NULL;
+    int64_t bytes = bytes_of(parameters->num_trainable_floats);
+    if (parameters->copy) return STATUS_OK;
+    TRY(cuda_allocate_pinned(parameters->nn, bytes, &memory, err));
+    parameters->copy = memory;
+    return STATUS_OK;
+}
+
+enum status parameters_read_array(struct parameters *parameters, const float *array, float **values,
+                                  struct error *err) {
+    *values = (float *)(uintptr_t)array;
+    if (!parameters->nn) return STATUS_OK;
+    TRY(make_copy(parameters, err));
+    *values = parameters->copy;
+    cuda_transfer(parameters->nn, *values, array, bytes_of(parameters->num_trainable_floats));
+    return nn_status(parameters->nn, err);
+}
+
+enum status parameters_write_array(struct parameters *parameters, float *array, struct error *err) {
+    if (!parameters->nn) return STATUS_OK;
+    CHECK(parameters->copy);
+    cuda_transfer(parameters->nn, array, parameters->copy,
+                  bytes_of(parameters->num_trainable_floats));
+    return nn_failed(parameters->nn) ? nn_status(parameters->nn, err) : STATUS_OK;
+}
+
+int64_t parameter_offset(const struct parameter *parameter) {
+    return parameter->data - parameter->owner->data;
+}
+
 void parameter_map(struct parameters *parameters, struct parameter *parameter,
                    const struct file_view *file, const char *path, const float *data) {
     CHECK(parameter->owner == parameters && parameter->is_packed && !parameters->data);
@@ -192,6 +234,7 @@ void parameter_map(struct parameters *parameters, struct parameter *parameter,
     parameters->file_path = path;
     parameter->is_mapped = true;
     parameter->data = (float *)(uintptr_t)data; // which nobody writes to
+    parameter->host = parameter->data;
 }
 
 enum status parameter_check(const struct parameter *parameter, struct error *err) {
@@ -219,14 +262,19 @@ static void initialise(struct parameter *p, uint64_t seed) {
 }
 
 void parameters_initialise(struct parameters *parameters, uint64_t seed) {
+    CHECK(!parameters->nn);
     for (int64_t i = 0; i < parameters->count; i++)
         initialise(parameters->items[i], seed);
     parameters_changed(parameters);
 }
 
 void parameters_clear_gradients(struct parameters *parameters) {
+    int64_t bytes = bytes_of(parameters->num_trainable_floats);
     if (!parameters->grad) return;
-    memset(parameters->grad, 0, (size_t)parameters->num_trainable_floats * sizeof(float));
+    if (parameters->nn)
+        cuda_clear(parameters->nn, parameters->grad, bytes);
+    else
+        memset(parameters->grad, 0, (size_t)bytes);
 }
 
 void parameters_changed(struct parameters *parameters) {

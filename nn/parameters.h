@@ -68,6 +68,7 @@ struct parameter {
     bool is_mapped; // data lies in the owner's file and cannot be written to
     float *data;    // in C order of shape; NULL until parameters_allocate
     float *grad;    // accumulates; NULL if not trainable, or without gradients
+    float *host;    // data where the program has it: the same, unless moved to a device
 };
 
 struct parameters {
@@ -82,7 +83,9 @@ struct parameters {
     int64_t num_trainable_floats;
     const struct file_view *file; // that mapped values lie in
     const char *file_path;
-    struct nn *nn;    // that they were moved to; NULL: they are in the arena
+    struct nn *nn; // that they were moved to; NULL: they are in the arena
+    float *host;   // the program's copy of data, if moved
+    float *copy;   // the program's of what parameters_read_array was asked for; NULL: nothing yet
     uint64_t version; // changes whenever values may have changed: what was derived is stale
     // Stands in when memory is exhausted, so that builders need no checks of their own.
     struct parameter spare;
@@ -113,10 +116,9 @@ void parameter_drop(const struct parameter *parameter);
 MUST_CHECK enum status parameters_allocate(struct parameters *parameters, bool with_gradients,
                                            struct error *err);
 
-// Moves values and gradients to where nn's device has them at hand; mapped ones are mapped no
-// longer. They live as long as nn then. The program goes on using them, at their new addresses,
-// where nn_wait allows. On the CPU they are where they should be. After an error they cannot be
-// used.
+// Moves values and gradients to nn's device: data and grad are addresses there, which the program
+// cannot use, and live as long as nn; nothing is mapped any longer. On the CPU they are where they
+// should be. After an error they cannot be used.
 MUST_CHECK enum status parameters_move(struct parameters *parameters, struct nn *nn,
                                        struct error *err);
 
@@ -124,13 +126,30 @@ MUST_CHECK enum status parameters_move(struct parameters *parameters, struct nn 
 MUST_CHECK enum status parameters_allocate_state(struct parameters *parameters, float **state,
                                                  struct error *err);
 
+// Brings the values to every parameter's host, for the program to read, and takes over what the
+// program wrote there. Both wait, and do nothing where the program's values are those of the
+// operations.
+MUST_CHECK enum status parameters_read(const struct parameters *parameters, struct error *err);
+MUST_CHECK enum status parameters_write(struct parameters *parameters, struct error *err);
+
+// The same for the gradients, or a state: *values is where the program has the array until it asks
+// for another one. The gradient of p is at parameter_offset(p). Only the first of the two waits:
+// leave *values alone until nn_wait.
+MUST_CHECK enum status parameters_read_array(struct parameters *parameters, const float *array,
+                                             float **values, struct error *err);
+MUST_CHECK enum status parameters_write_array(struct parameters *parameters, float *array,
+                                              struct error *err);
+
+// Of a trainable parameter: where its values are in all arrays.
+int64_t parameter_offset(const struct parameter *parameter);
+
 // Every parameter from its struct initial. A parameter's values follow from the seed and its name
 // alone.
 void parameters_initialise(struct parameters *parameters, uint64_t seed);
 
 void parameters_clear_gradients(struct parameters *parameters);
 
-// To be called after values were written.
+// To be called after values were written, unless by parameters_write.
 void parameters_changed(struct parameters *parameters);
 
 // Whether it belongs to a frozen batch norm.

@@ -20,9 +20,8 @@ const char *const CHECKPOINT_FILES[] = {CHECKPOINT_MODEL, MOMENTUM, STATE, NULL}
 static const char *const FORMAT_KEY = "format";
 static const char *const MOMENTUM_FORMAT = "gctmask momentum 1";
 
-// Velocities and values of trainable parameters have the same layout.
-static float *velocity_of(const struct training *training, const struct parameter *p) {
-    return training->velocity + (p->data - p->owner->data);
+static struct parameters *parameters_of(const struct training *training) {
+    return &training->model->network.parameters;
 }
 
 // ---- Saving ----
@@ -38,11 +37,15 @@ static enum status check_finite(const float *values, const struct parameter *p, 
 }
 
 static enum status check_values(const struct training *training, struct error *err) {
-    const struct parameters *parameters = &training->model->network.parameters;
+    struct parameters *parameters = parameters_of(training);
+    float *velocity = NULL;
+    TRY(parameters_read(parameters, err));
+    TRY(parameters_read_array(parameters, training->velocity, &velocity, err));
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
-        TRY(check_finite(p->data, p, "", err));
-        if (p->trainable) TRY(check_finite(velocity_of(training, p), p, "the momentum of ", err));
+        TRY(check_finite(p->host, p, "", err));
+        if (p->trainable)
+            TRY(check_finite(velocity + parameter_offset(p), p, "the momentum of ", err));
     }
     return STATUS_OK;
 }
@@ -65,15 +68,17 @@ static enum status check_space(const char *folder, const struct parameters *para
 
 static enum status write_momentum(const struct training *training, const char *path,
                                   struct arena *arena, struct error *err) {
-    const struct parameters *parameters = &training->model->network.parameters;
+    struct parameters *parameters = parameters_of(training);
+    float *velocity = NULL;
     struct safetensor *items = arena_alloc(arena, parameters->count, sizeof *items);
     if (!items) return error_memory(err, "a checkpoint", parameters->count);
+    TRY(parameters_read_array(parameters, training->velocity, &velocity, err));
     int64_t count = 0;
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
         if (!p->trainable) continue;
         items[count++] =
-            safetensor_of_floats(p->name, p->num_dims, p->shape, velocity_of(training, p));
+            safetensor_of_floats(p->name, p->num_dims, p->shape, velocity + parameter_offset(p));
     }
     struct output out;
     TRY(output_open_file(&out, path, err));
@@ -115,7 +120,7 @@ enum status checkpoint_save(const char *folder, const struct training *training,
     CHECK(training->state->step >= 0 && rules->keep >= 1 && rules->keep_every >= 0);
     char temporary[PATH_BYTES];
     TRY(check_values(training, err));
-    TRY(check_space(folder, &training->model->network.parameters, err));
+    TRY(check_space(folder, parameters_of(training), err));
     TRY(checkpoint_temporary_path(temporary, folder, err));
     TRY(folder_remove(temporary, err));
     enum status status = write_files(temporary, training, err);
@@ -177,10 +182,12 @@ static enum status load_model(struct detector_model *model, const char *path, st
 
 static enum status fill_velocity(const struct training *training, const struct safetensors *file,
                                  const char *path, struct error *err) {
-    const struct parameters *parameters = &training->model->network.parameters;
+    struct parameters *parameters = parameters_of(training);
+    float *velocity = NULL;
     const char *format = safetensors_metadata(file, FORMAT_KEY);
     if (!format || strcmp(format, MOMENTUM_FORMAT) != 0)
         return error_set(err, STATUS_DATA, "%s: not the momentum of a training", path);
+    TRY(parameters_read_array(parameters, training->velocity, &velocity, err));
     int64_t num_left = file->count;
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
@@ -191,10 +198,10 @@ static enum status fill_velocity(const struct training *training, const struct s
             memcmp(tensor->shape, p->shape, shape_bytes) != 0)
             return error_set(err, STATUS_DATA, "%s: %s is missing or of another shape", path,
                              p->name);
-        TRY(safetensor_to_float(tensor, velocity_of(training, p), err));
+        TRY(safetensor_to_float(tensor, velocity + parameter_offset(p), err));
         num_left--;
     }
-    if (num_left == 0) return STATUS_OK;
+    if (num_left == 0) return parameters_write_array(parameters, training->velocity, err);
     return error_set(err, STATUS_DATA, "%s: %lld tensors, %lld more than there are parameters",
                      path, (long long)file->count, (long long)num_left);
 }

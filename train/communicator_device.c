@@ -155,16 +155,21 @@ static enum status agree(struct communicator *communicator, const struct station
 static enum status try_sum(struct communicator *communicator, struct nn *nn, double limit,
                            struct error *err) {
     struct collectives *collectives = communicator->collectives;
-    void *memory = NULL;
+    const int64_t bytes = TRIAL_FLOATS * (int64_t)sizeof(float);
+    void *there = NULL; // on the device
+    void *here = NULL;
     int64_t wrong = 0;
-    TRY(cuda_allocate(nn, TRIAL_FLOATS * (int64_t)sizeof(float), &memory, err));
-    float *values = memory;
+    TRY(cuda_allocate(nn, bytes, &there, err));
+    TRY(cuda_allocate_pinned(nn, bytes, &here, err));
+    float *values = here;
     for (int64_t i = 0; i < TRIAL_FLOATS; i++)
         values[i] = (float)(communicator->rank + 1) * (float)(i % 1024);
-    TRY(collectives_sum(collectives, values, TRIAL_FLOATS, err));
+    cuda_transfer(nn, there, values, bytes);
+    TRY(collectives_sum(collectives, there, TRIAL_FLOATS, err));
     TRY(wait_for(communicator, collectives_is_settled, limit, err));
     TRY(collectives_lead(collectives, err));
     TRY(wait_for(communicator, collectives_is_done, limit, err));
+    cuda_transfer(nn, values, there, bytes);
     TRY(nn_status(nn, err));
     float times = (float)communicator->size * (float)(communicator->size + 1) / 2;
     for (int64_t i = 0; i < TRIAL_FLOATS; i++)

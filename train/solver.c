@@ -52,11 +52,16 @@ double solver_gradient_norm(struct nn *nn, const struct solver *solver) {
 }
 
 const struct parameter *solver_first_not_finite(const struct solver *solver) {
-    const struct parameters *parameters = &solver->network->parameters;
+    struct parameters *parameters = &solver->network->parameters;
+    float *gradients = NULL;
+    if (parameters_read_array(parameters, parameters->grad, &gradients, NULL) != STATUS_OK)
+        return NULL;
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
-        for (int64_t j = 0; p->grad && j < p->count; j++)
-            if (!isfinite(p->grad[j])) return p;
+        if (!p->grad) continue;
+        const float *gradient = gradients + parameter_offset(p);
+        for (int64_t j = 0; j < p->count; j++)
+            if (!isfinite(gradient[j])) return p;
     }
     return NULL;
 }

@@ -200,13 +200,18 @@ static enum status learn_from_group(struct step *s, bool is_last, struct step_re
 static enum status sum_over_processes(struct step *s, struct step_result *result,
                                       struct error *err) {
     struct communicator *communicator = s->stepper->communicator;
-    float *first = s->stepper->model->network.parameters.grad;
-    communicator_sum_start(communicator, first, s->unsent - first);
+    struct parameters *parameters = &s->stepper->model->network.parameters;
+    // What the device does not sum, it cannot have sent: all of it goes by the program's memory.
+    bool in_place = can_send_at_once(s->stepper) || communicator_size(communicator) == 1;
+    float *first = parameters->grad;
+    if (!in_place) TRY(parameters_read_array(parameters, parameters->grad, &first, err));
+    communicator_sum_start(communicator, first, s->unsent - parameters->grad);
     struct losses *l = &result->losses;
     double values[] = {l->objectness, l->anchor_box, l->classes, l->box, l->mask};
     TRY(communicator_sum_doubles(communicator, values, 5, err));
     *l = (struct losses){values[0], values[1], values[2], values[3], values[4]};
-    return communicator_sum_wait(communicator, err);
+    TRY(communicator_sum_wait(communicator, err));
+    return in_place ? STATUS_OK : parameters_write_array(parameters, parameters->grad, err);
 }
 
 static enum status check_gradients(const struct step *s, const struct step_result *result,

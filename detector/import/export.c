@@ -13,9 +13,10 @@ enum status export_state_dict(const struct detector_model *model, const char *pa
     if (!items) return error_memory(err, "a state dict", parameters->count);
     for (int64_t i = 0; i < parameters->count; i++) {
         const struct parameter *p = parameters->items[i];
-        items[i] = safetensor_of_floats(p->name, p->num_dims, p->shape, p->data);
+        items[i] = safetensor_of_floats(p->name, p->num_dims, p->shape, p->host);
     }
-    enum status status = output_open_file(&out, path, err);
+    enum status status = parameters_read(parameters, err);
+    if (status == STATUS_OK) status = output_open_file(&out, path, err);
     if (status == STATUS_OK) {
         status = safetensors_write(&out, items, parameters->count, METADATA, 1, err);
         if (status == STATUS_OK)

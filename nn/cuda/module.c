@@ -145,11 +145,21 @@ enum status cuda_allocate_pinned(struct nn *nn, int64_t bytes, void **memory, st
     return allocate(nn->cuda, true, bytes, memory, err);
 }
 
-void cuda_upload(struct nn *nn, void *to, const void *from, int64_t bytes) {
+void cuda_transfer(struct nn *nn, void *to, const void *from, int64_t bytes) {
     struct cuda *cuda = nn->cuda;
     struct error err;
+    if (bytes == 0) return;
     cuda->busy = true;
     if (cuda->backend->copy(cuda->device, to, from, bytes, &err) != STATUS_OK)
+        nn_fail(nn, err.code, "%s", err.message);
+}
+
+void cuda_clear(struct nn *nn, void *memory, int64_t bytes) {
+    struct cuda *cuda = nn->cuda;
+    struct error err;
+    if (bytes == 0) return;
+    cuda->busy = true;
+    if (cuda->backend->clear(cuda->device, memory, bytes, &err) != STATUS_OK)
         nn_fail(nn, err.code, "%s", err.message);
 }
 

@@ -22,8 +22,10 @@ MUST_CHECK enum status cuda_allocate(struct nn *nn, int64_t bytes, void **memory
 MUST_CHECK enum status cuda_allocate_pinned(struct nn *nn, int64_t bytes, void **memory,
                                             struct error *err);
 
-// A copy to step memory, behind what was launched before. A failure becomes nn's.
-void cuda_upload(struct nn *nn, void *to, const void *from, int64_t bytes);
+// A copy between the device's memory and the program's, or zeros for the device's, behind what was
+// launched before. A failure becomes nn's.
+void cuda_transfer(struct nn *nn, void *to, const void *from, int64_t bytes);
+void cuda_clear(struct nn *nn, void *memory, int64_t bytes);
 
 // Have the device run a call, without waiting for its end.
 void cuda_forward(struct nn *nn, struct call *call);

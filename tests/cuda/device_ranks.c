@@ -56,37 +56,37 @@ static double largest_difference(const float *sums, int bucket, int size) {
     return largest;
 }
 
-static void upload(const struct process *p, float *bucket, int number) {
-    static float values[LONGEST];
-    draw(values, communicator_rank(p->communicator), number);
-    if (LENGTHS[number] == 0) return;
-    cuda_upload(p->nn, bucket, values, LENGTHS[number] * (int64_t)sizeof *bucket);
-}
+// In the program's memory and in the device's.
+struct bucket {
+    float *here;
+    void *there;
+    int64_t bytes;
+};
 
-// The device has yet to come to the values when it is asked for their sum; for MPI all must be
-// there.
-static void start_sums(const struct process *p, float *const buckets[NUM_BUCKETS]) {
-    bool on_device = communicator_device_library(p->communicator) != NULL;
+// The device has yet to come to the values when it is asked for their sum; MPI sums the program's.
+static void start_sums(const struct process *p, const struct bucket buckets[NUM_BUCKETS]) {
     for (int i = 0; i < NUM_BUCKETS; i++) {
-        upload(p, buckets[i], i);
-        if (on_device) communicator_sum_start(p->communicator, buckets[i], LENGTHS[i]);
+        const struct bucket *b = &buckets[i];
+        draw(b->here, communicator_rank(p->communicator), i);
+        cuda_transfer(p->nn, b->there, b->here, b->bytes);
+        bool on_device = communicator_device_library(p->communicator) != NULL;
+        communicator_sum_start(p->communicator, on_device ? b->there : b->here, LENGTHS[i]);
     }
-    if (on_device) return;
-    nn_wait(p->nn);
-    for (int i = 0; i < NUM_BUCKETS; i++)
-        communicator_sum_start(p->communicator, buckets[i], LENGTHS[i]);
 }
 
-static enum status sum_buckets(const struct process *p, float *const buckets[NUM_BUCKETS],
+static enum status sum_buckets(const struct process *p, const struct bucket buckets[NUM_BUCKETS],
                                struct error *err) {
     start_sums(p, buckets);
     TRY(communicator_sum_wait(p->communicator, err));
+    for (int i = 0; i < NUM_BUCKETS && communicator_device_library(p->communicator); i++)
+        cuda_transfer(p->nn, buckets[i].here, buckets[i].there, buckets[i].bytes);
     TRY(nn_status(p->nn, err));
     uint64_t hash = HASH_START;
     for (int i = 0; i < NUM_BUCKETS; i++) {
-        double difference = largest_difference(buckets[i], i, communicator_size(p->communicator));
+        const float *sums = buckets[i].here;
+        double difference = largest_difference(sums, i, communicator_size(p->communicator));
         EXPECT(difference < 4e-7);
-        hash = hash_bytes(hash, buckets[i], (size_t)LENGTHS[i] * sizeof(float));
+        hash = hash_bytes(hash, sums, (size_t)buckets[i].bytes);
     }
     // The same bits on all ranks: the hash is what rank 0 has.
     uint64_t first = hash;
@@ -98,11 +98,11 @@ static enum status sum_buckets(const struct process *p, float *const buckets[NUM
 // Several times, as steps do.
 static enum status sums(const struct process *p, struct error *err) {
     enum { TIMES = 3 };
-    float *buckets[NUM_BUCKETS];
+    static float values[NUM_BUCKETS][LONGEST];
+    struct bucket buckets[NUM_BUCKETS];
     for (int i = 0; i < NUM_BUCKETS; i++) {
-        void *memory = NULL;
-        TRY(cuda_allocate(p->nn, LENGTHS[i] * (int64_t)sizeof(float), &memory, err));
-        buckets[i] = memory;
+        buckets[i] = (struct bucket){values[i], NULL, LENGTHS[i] * (int64_t)sizeof(float)};
+        TRY(cuda_allocate(p->nn, buckets[i].bytes, &buckets[i].there, err));
     }
     for (int i = 0; i < TIMES; i++)
         TRY(sum_buckets(p, buckets, err));
@@ -161,17 +161,19 @@ static enum status connect_alone(struct collectives **collectives, struct nn *nn
 static enum status sum_alone(struct collectives *collectives, struct nn *nn, float *bucket,
                              struct error *err) {
     static float values[LONGEST];
+    static float sums[LONGEST];
     bool done = false;
     draw(values, 0, NUM_BUCKETS - 1);
-    cuda_upload(nn, bucket, values, (int64_t)sizeof values);
+    cuda_transfer(nn, bucket, values, (int64_t)sizeof values);
     TRY(collectives_sum(collectives, bucket, LONGEST, err));
     TRY(settle(collectives, err));
     TRY(collectives_lead(collectives, err));
+    cuda_transfer(nn, sums, bucket, (int64_t)sizeof sums);
     TRY(nn_status(nn, err));
     TRY(collectives_is_done(collectives, &done, err));
     EXPECT(done);
     for (int64_t i = 0; i < LONGEST; i++)
-        EXPECT(bucket[i] == values[i]);
+        EXPECT(sums[i] == values[i]);
     return collectives_check(collectives, err);
 }
 

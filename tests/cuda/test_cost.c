@@ -175,9 +175,12 @@ static void run_step(struct nn *nn, struct small_model *small, struct mask_rcnn 
     struct losses losses;
     nn_begin(nn, NN_TRAINING);
     struct tensor *input = nn_tensor(nn, 1, HEIGHT, WIDTH, 3);
+    float *planes = nn_place(nn, input);
     struct random random = random_stream(4, 4);
+    REQUIRE(planes);
     for (int64_t i = 0; i < tensor_count(input); i++)
-        input->data[i] = (float)random_between(&random, -2, 2);
+        planes[i] = (float)random_between(&random, -2, 2);
+    nn_put(nn, input, planes);
     mask_rcnn_losses(nn, model, input, &extent, &truth, &settings, &losses);
     EXPECT(losses.mask > 0 && losses.box > 0);
     nn_backward(nn);

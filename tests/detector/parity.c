@@ -76,15 +76,16 @@ static bool same_shape(const struct tensor *t, const struct fixture_tensor *expe
     return t->n == shape[0] && t->c == shape[1] && t->h == shape[2] && t->w == shape[3];
 }
 
-static double value_of(const struct tensor *t, int64_t i) {
-    const uint16_t *halves = (const uint16_t *)(const void *)t->data;
-    if (t->type == NUMBER_BF16) return (double)number_from_bf16(halves[i]);
-    if (t->type == NUMBER_FP16) return (double)number_from_fp16(halves[i]);
-    return (double)t->data[i];
+static double value_of(const void *values, enum number_type type, int64_t i) {
+    const uint16_t *halves = values;
+    if (type == NUMBER_BF16) return (double)number_from_bf16(halves[i]);
+    if (type == NUMBER_FP16) return (double)number_from_fp16(halves[i]);
+    return (double)((const float *)values)[i];
 }
 
 static void compare_tensor(struct parity *p, const char *name, const struct tensor *t) {
     const struct fixture_tensor *expected = fixture_tensor_find(&p->fixture, name);
+    const void *values = nn_read(p->nn, t->data, tensor_bytes(t));
     nn_wait(p->nn);
     if (!expected || nn_failed(p->nn) || !same_shape(t, expected)) {
         report(p, name, false, expected ? "not computed, or of another shape" : "not in the file");
@@ -93,12 +94,12 @@ static void compare_tensor(struct parity *p, const char *name, const struct tens
     double squares = 0;
     int64_t count = tensor_count(t);
     for (int64_t i = 0; i < count; i++)
-        squares += value_of(t, i) * value_of(t, i);
+        squares += pow(value_of(values, t->type, i), 2);
     double norm_error = fabs(sqrt(squares) - expected->norm) / expected->norm;
     double rms = expected->norm / sqrt((double)count);
     double sample_error = 0;
     for (int64_t i = 0; i < expected->num_samples; i++) {
-        double got = value_of(t, place(t, expected->samples[i].index));
+        double got = value_of(values, t->type, place(t, expected->samples[i].index));
         double error = fabs(got - expected->samples[i].value) / rms;
         if (!(error <= sample_error)) sample_error = error;
     }
@@ -185,8 +186,10 @@ static enum status make_input(struct parity *p, struct extent *extent, struct te
     *extent = preprocess_extent(&p->model, p->image.width, p->image.height);
     struct extent padded = preprocess_padded(extent, 1);
     struct tensor *x = nn_tensor(p->nn, 1, padded.height, padded.width, 3);
+    float *planes = nn_place(p->nn, x);
     TRY(nn_status(p->nn, err));
-    TRY(preprocess_image(&p->model, &p->image, *extent, padded, x->data, &p->arena, err));
+    TRY(preprocess_image(&p->model, &p->image, *extent, padded, planes, &p->arena, err));
+    nn_put(p->nn, x, planes);
     bool good =
         extent->height == p->fixture.resized_height && extent->width == p->fixture.resized_width;
     char text[128];
@@ -208,13 +211,18 @@ static void compare_levels(struct parity *p, const char *prefix, int first, int 
 
 // The box head on the fixture's own proposals, since ours may come in another order.
 static void compare_box_head(struct parity *p, const struct features *features) {
-    struct box_list list;
-    box_list_create(p->nn, &list, p->fixture.num_proposals);
-    nn_wait(p->nn);
+    int64_t count = p->fixture.num_proposals;
+    struct tensor *boxes = nn_tensor(p->nn, count, 1, 1, 5); // and indices of the one image
+    struct box_list list = {.capacity = count, .count = count};
+    float *place = nn_place(p->nn, boxes);
+    float *levels = nn_scratch(p->nn, count);
     if (nn_failed(p->nn)) return;
-    list.count = p->fixture.num_proposals;
-    memcpy(list.boxes, p->fixture.proposals, (size_t)list.count * 4 * sizeof(float));
-    memset(list.images, 0, (size_t)list.count * sizeof *list.images);
+    memcpy(place, p->fixture.proposals, (size_t)count * 4 * sizeof(float));
+    memset(place + 4 * count, 0, (size_t)count * sizeof(int32_t));
+    nn_put(p->nn, boxes, place);
+    list.boxes = boxes->data;
+    list.images = (int32_t *)(void *)(boxes->data + 4 * count);
+    list.levels = (int32_t *)(void *)levels;
     struct tensor *pooled = roi_pool(p->nn, &p->model.rules->roi_pooling, p->config.box.resolution,
                                      features->levels, &list);
     compare_tensor(p, "box.pooled", pooled);
@@ -244,8 +252,9 @@ static enum status compare(struct parity *p, struct error *err) {
     compare_levels(p, "rpn.logits.p", 2, RPN_LEVELS, maps.logits);
     compare_levels(p, "rpn.deltas.p", 2, RPN_LEVELS, maps.deltas);
     mask_rcnn_propose(p->nn, &p->model, &features, &extent, &proposals);
+    const struct box_list found = box_list_read(p->nn, &proposals);
     TRY(nn_status(p->nn, err));
-    compare_proposals(p, &proposals);
+    compare_proposals(p, &found);
     compare_box_head(p, &features);
     TRY(nn_status(p->nn, err));
 
@@ -318,7 +327,10 @@ static double norm_of(const float *values, int64_t count) {
     return sqrt(squares);
 }
 
-static void compare_gradients(struct parity *p, const struct parameters *parameters) {
+static enum status compare_gradients(struct parity *p, struct parameters *parameters,
+                                     struct error *err) {
+    float *gradients = NULL;
+    TRY(parameters_read_array(parameters, parameters->grad, &gradients, err));
     const struct fixture *f = &p->fixture;
     int64_t close = 0;
     double worst = 0;
@@ -328,8 +340,8 @@ static void compare_gradients(struct parity *p, const struct parameters *paramet
         const struct parameter *got = parameters_find(parameters, expected->name);
         double error = HUGE_VAL;
         if (got && got->grad)
-            error =
-                fabs(norm_of(got->grad, got->count) - expected->norm) / fmax(expected->norm, 1e-20);
+            error = fabs(norm_of(gradients + parameter_offset(got), got->count) - expected->norm) /
+                    fmax(expected->norm, 1e-20);
         close += error <= GRADIENT_TOLERANCE;
         if (error <= worst) continue;
         worst = error;
@@ -342,6 +354,7 @@ static void compare_gradients(struct parity *p, const struct parameters *paramet
              (long long)close, (long long)f->num_gradients, GRADIENT_TOLERANCE,
              100 * GRADIENT_SHARE, worst, GRADIENT_LIMIT, worst_name);
     report(p, "gradients", share >= GRADIENT_SHARE && worst <= GRADIENT_LIMIT, text);
+    return STATUS_OK;
 }
 
 // One step in which all anchors and all regions count, so that nothing is random.
@@ -363,8 +376,7 @@ static enum status compare_training(struct parity *p, struct error *err) {
     nn_backward(p->nn);
     TRY(nn_status(p->nn, err));
     compare_losses(p, &losses);
-    compare_gradients(p, &p->trained.parameters);
-    return STATUS_OK;
+    return compare_gradients(p, &p->trained.parameters, err);
 }
 
 static enum status run(struct parity *p, const char *fixture, const char *photo,

@@ -11,7 +11,7 @@ static float values[COUNT];
 
 static enum status check(enum parameter_kind kind, int64_t count, struct error *err) {
     const struct parameter p = {
-        .name = "p", .kind = kind, .num_dims = 1, .shape = {count}, .count = count, .data = values};
+        .name = "p", .kind = kind, .num_dims = 1, .shape = {count}, .count = count, .host = values};
     return weights_check(&p, "file", "a.weight", err);
 }
 
