@@ -49,9 +49,9 @@ void cuda_upsample_add_forward(struct nn *nn, struct call *base) {
     });
 }
 
-// Of four blocks on a processor: for more, some would spill registers.
+// One block is enough for a processor: for more, some would spill registers.
 template <class Pack>
-static __global__ void __launch_bounds__(BLOCK_THREADS, 4)
+static __global__ void __launch_bounds__(BLOCK_THREADS, 1)
     gather(struct maps m, const Pack *dy, bool add, Pack *grad) {
     struct map_place p = map_place_of(m.top_h, m.top_w, m.c);
     if (p.column >= m.top_w) return;
