@@ -3,5 +3,5 @@
 
 #include "nn/cuda/cost_launch.h"
 
-// With so many kept, at most, of count boxes.
-void cost_nms(struct cost_sheet *sheet, int64_t count, int64_t max_keep);
+// Of so many lists of each boxes, with so many kept of a list at most.
+void cost_nms(struct cost_sheet *sheet, int64_t lists, int64_t each, int64_t max_keep);

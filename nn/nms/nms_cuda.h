@@ -4,9 +4,16 @@
 
 #include "nn/cuda/kernel.h"
 
-// The first max_keep survivors of boxes[count, 4], best first, to kept, as ascending indices, and
-// how many they are to num_kept[0]. groups may be NULL. If real_count is not NULL, only the first
-// real_count[0] boxes are there.
-void cuda_nms(struct nn *nn, const float *boxes, const int32_t *groups, int64_t count,
-              const int32_t *real_count, float threshold, int64_t max_keep, int32_t *kept,
-              int32_t *num_kept);
+// Lists of boxes, best first, each of which is thinned out by itself.
+struct nms_lists {
+    int64_t lists, each;
+    const float *boxes;    // [lists, each, 4]
+    const int32_t *groups; // [lists, each], or NULL: all are one
+    const int32_t *counts; // [lists]: how many of each are there; NULL: all
+    float threshold;
+    int64_t max_keep;  // of a list
+    int32_t *kept;     // [lists, each]: the first survivors, as ascending indices
+    int32_t *num_kept; // [lists]
+};
+
+void cuda_nms(struct nn *nn, const struct nms_lists *lists);

@@ -1,6 +1,6 @@
-// Proposals on CUDA. For each image: the best anchors of all levels are chosen at once, sorted
-// together, decoded in that order and thinned out. How many an image has stays on the device until
-// the end.
+// Proposals on CUDA. Each level of each image has a list: its best anchors are chosen, sorted,
+// decoded in that order and thinned out, all lists side by side. What is kept then finds its place
+// among the other levels' of its image. How many there are stays on the device until the end.
 
 #include <vector>
 
@@ -11,178 +11,239 @@ extern "C" {
 #include "nn/proposals/proposals_call.h"
 }
 
-// One level of one image, as kernels see it.
+// One level of all images, as kernels see it.
 struct level_view {
     const float *logits, *deltas;
     float stride_x, stride_y;
-    int64_t width, num_anchors;
+    int64_t width;
     float cells[PROPOSALS_MAX_ANCHORS][4];
-    int64_t begin, end; // of its anchors among those of all levels
+    int64_t count; // of an image's anchors
+    int64_t begin; // of the level's among an image's anchors of all levels
 };
+
+// Images that are looked at in one go: their sizes are a kernel's arguments.
+enum { MAX_IMAGES = 16 };
 
 struct image_view {
     struct level_view levels[PROPOSALS_MAX_LEVELS];
-    struct extent extent;
+    int num_levels;
+    int64_t num_anchors, first, images; // from the first one on
+    struct extent extents[MAX_IMAGES];
     float min_side;
+    int64_t each;     // keys of a list
+    int64_t post_nms; // of an image
 };
 
 static struct level_view level_of(const struct proposals *p, int index, int64_t image,
                                   int64_t begin) {
     const struct proposal_level *level = &p->levels[index];
-    int64_t count = level->logits->h * level->logits->w * p->num_anchors;
     struct level_view view = {};
-    view.logits = level->logits->data + image * count;
-    view.deltas = level->deltas->data + image * count * 4;
+    view.count = level->logits->h * level->logits->w * p->num_anchors;
+    view.logits = level->logits->data + image * view.count;
+    view.deltas = level->deltas->data + image * view.count * 4;
     view.stride_x = level->stride_x;
     view.stride_y = level->stride_y;
     view.width = level->logits->w;
-    view.num_anchors = p->num_anchors;
     memcpy(view.cells, level->cells, sizeof view.cells);
     view.begin = begin;
-    view.end = begin + count;
     return view;
 }
 
-static struct image_view view_of(const struct proposals *p, int64_t image) {
+// Of images from first on.
+static struct image_view view_of(const struct proposals *p, int64_t first) {
     struct image_view view = {};
     int64_t begin = 0;
-    for (int i = 0; i < p->num_levels; i++) {
-        view.levels[i] = level_of(p, i, image, begin);
-        begin = view.levels[i].end;
-    }
-    view.extent = p->extents[image];
+    int64_t left = p->levels[0].logits->n - first;
+    view.num_levels = p->num_levels;
+    view.num_anchors = p->num_anchors;
+    view.first = first;
+    view.images = left < MAX_IMAGES ? left : (int64_t)MAX_IMAGES;
     view.min_side = p->min_side;
+    view.post_nms = p->post_nms;
+    for (int i = 0; i < p->num_levels; i++) {
+        view.levels[i] = level_of(p, i, first, begin);
+        int64_t count = view.levels[i].count;
+        int64_t k = count < p->pre_nms ? count : p->pre_nms;
+        if (k > view.each) view.each = k;
+        begin += count;
+    }
+    for (int64_t i = 0; i < view.images; i++)
+        view.extents[i] = p->extents[first + i];
     return view;
 }
 
-// The level of a key's anchor. The index in a key is that among the anchors of all levels: of equal
-// scores the first level's comes first.
-static __device__ int32_t level_of_key(const struct image_view &view, uint64_t key) {
-    int64_t index = (int64_t)(key & UINT32_MAX);
-    int32_t level = 0;
-    while (index >= view.levels[level].end)
-        level++;
-    return level;
+// The index in a key is that among the anchors of all levels: of equal scores the first level's
+// comes first.
+static __device__ int64_t anchor_of_key(const struct level_view &level, uint64_t key) {
+    return (int64_t)(key & UINT32_MAX) - level.begin;
 }
 
-static __device__ void decode(const struct image_view &view, int32_t level_index, uint64_t key,
-                              float box[4]) {
+// In kernels, blockIdx.y is the level and blockIdx.z the image of a list.
+static __device__ int64_t list_index(const struct image_view &view) {
+    return blockIdx.z * view.num_levels + blockIdx.y;
+}
+
+static __device__ void decode(const struct image_view &view, uint64_t key, float box[4]) {
     const struct box_coding coding = {1, 1, 1, 1};
-    const struct level_view &level = view.levels[level_index];
-    int64_t index = (int64_t)(key & UINT32_MAX) - level.begin;
+    const struct level_view &level = view.levels[blockIdx.y];
+    int64_t index = anchor_of_key(level, key);
     float anchor[4];
-    anchor_of_cells(level.cells, level.stride_x, level.stride_y, level.width, level.num_anchors,
+    anchor_of_cells(level.cells, level.stride_x, level.stride_y, level.width, view.num_anchors,
                     index, anchor);
-    box_decode(anchor, level.deltas + 4 * index, &coding, box);
-    box_clip(box, view.extent);
+    box_decode(anchor, level.deltas + 4 * (blockIdx.z * level.count + index), &coding, box);
+    box_clip(box, view.extents[blockIdx.z]);
 }
 
 // What is too small loses its key.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    drop_small(struct image_view view, uint64_t *keys, int64_t slots) {
+    drop_small(struct image_view view, uint64_t *keys) {
     int64_t i = global_index();
-    if (i >= slots) return;
     float box[4];
-    decode(view, level_of_key(view, keys[i]), keys[i], box);
+    keys += list_index(view) * view.each;
+    if (i >= view.each || keys[i] == NO_KEY) return;
+    decode(view, keys[i], box);
     if (!box_is_large(box, view.min_side)) keys[i] = NO_KEY;
 }
 
-// Boxes and levels in the order of the keys, and how many have one.
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    decode_sorted(struct image_view view, const uint64_t *keys, int64_t slots, float *boxes,
-                  int32_t *levels, int32_t *count) {
-    int64_t i = global_index();
-    if (i >= slots) return;
-    bool there = keys[i] != NO_KEY;
-    if (i == 0 && !there) count[0] = 0;
-    if (!there) return;
-    if (i + 1 == slots || keys[i + 1] == NO_KEY) count[0] = (int32_t)(i + 1);
-    levels[i] = level_of_key(view, keys[i]);
-    decode(view, levels[i], keys[i], boxes + 4 * i);
-}
-
-struct lists {
-    float *boxes, *scores;
-    int32_t *images, *labels, *levels;
-    int64_t each; // places of an image; 0: none are left free
+// Memory for the lists of some images, and what is in them.
+struct level_lists {
+    uint64_t *keys, *spare; // [images, levels, each]
+    float *boxes;           // [images, levels, each, 4], sorted
+    int32_t *counts;        // [images, levels]: boxes
+    int32_t *kept;          // [images, levels, each]
+    int32_t *num_kept;      // [images, levels]
+    float *memory;
 };
 
-// The kept ones, in the image's places or behind those of the images before; counts[n].
+// Boxes in the order of the keys, and how many have one.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    write_list(struct image_view view, const uint64_t *keys, const float *boxes,
-               const int32_t *levels, const int32_t *kept, const int32_t *counts, int32_t image,
-               struct lists out) {
+    decode_sorted(struct image_view view, struct level_lists lists) {
     int64_t i = global_index();
-    if (i >= counts[image]) return;
-    int64_t at = i + image * out.each;
-    for (int32_t before = 0; before < image && !out.each; before++)
-        at += counts[before];
-    int32_t from = kept[i];
+    int64_t list = list_index(view);
+    const uint64_t *keys = lists.keys + list * view.each;
+    if (i >= view.each) return;
+    bool there = keys[i] != NO_KEY;
+    if (i == 0 && !there) lists.counts[list] = 0;
+    if (!there) return;
+    if (i + 1 == view.each || keys[i + 1] == NO_KEY) lists.counts[list] = (int32_t)(i + 1);
+    decode(view, keys[i], lists.boxes + 4 * (list * view.each + i));
+}
+
+struct proposal_places {
+    float *boxes, *scores;
+    int32_t *images, *labels, *levels;
+    int64_t each;    // of an image; 0: none are left free
+    int32_t *counts; // [images of all]
+};
+
+// How many boxes an image keeps.
+static __device__ int32_t kept_of(const struct image_view &view, const struct level_lists &lists,
+                                  int64_t image) {
+    int64_t sum = 0;
+    for (int level = 0; level < view.num_levels; level++)
+        sum += lists.num_kept[image * view.num_levels + level];
+    return (int32_t)(sum < view.post_nms ? sum : view.post_nms);
+}
+
+// How many of a list's kept boxes have a key before key.
+static __device__ int64_t kept_before(const struct image_view &view,
+                                      const struct level_lists &lists, int64_t list, uint64_t key) {
+    const uint64_t *keys = lists.keys + list * view.each;
+    const int32_t *kept = lists.kept + list * view.each;
+    int32_t begin = 0;
+    for (int32_t end = lists.num_kept[list]; begin < end;) {
+        int32_t middle = begin + (end - begin) / 2;
+        if (keys[kept[middle]] < key)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+// A thread for each kept box: how many of its image rank before it tells its place, in the image's
+// places or behind those of the images before.
+static __global__ void __launch_bounds__(BLOCK_THREADS)
+    write_kept(struct image_view view, struct level_lists lists, struct proposal_places out) {
+    int64_t i = global_index();
+    int64_t image = blockIdx.z;
+    int64_t list = list_index(view);
+    if (i == 0 && blockIdx.y == 0) out.counts[view.first + image] = kept_of(view, lists, image);
+    if (i >= lists.num_kept[list]) return;
+    int64_t from = lists.kept[list * view.each + i];
+    uint64_t key = lists.keys[list * view.each + from];
+    int64_t rank = i;
+    for (unsigned level = 0; level < (unsigned)view.num_levels; level++)
+        if (level != blockIdx.y)
+            rank += kept_before(view, lists, image * view.num_levels + level, key);
+    if (rank >= view.post_nms) return;
+    int64_t at = rank + (view.first + image) * out.each;
+    for (int64_t before = 0; before < view.first && !out.each; before++)
+        at += out.counts[before];
+    for (int64_t before = 0; before < image && !out.each; before++)
+        at += kept_of(view, lists, before);
+    const struct level_view &level = view.levels[blockIdx.y];
     for (int j = 0; j < 4; j++)
-        out.boxes[4 * at + j] = boxes[4 * from + j];
-    const struct level_view &level = view.levels[levels[from]];
-    out.scores[at] = level.logits[(int64_t)(keys[from] & UINT32_MAX) - level.begin];
-    out.images[at] = image;
+        out.boxes[4 * at + j] = lists.boxes[4 * (list * view.each + from) + j];
+    out.scores[at] = level.logits[image * level.count + anchor_of_key(level, key)];
+    out.images[at] = (int32_t)(view.first + image);
     out.labels[at] = 0;
     out.levels[at] = 0;
 }
 
-// Memory for one image at a time.
-struct workspace {
-    uint64_t *keys; // with room for sorting
-    float *boxes;   // [slots, 4], sorted
-    int32_t *levels, *kept, *count;
-    float *memory;
-};
-
-static struct workspace create(struct nn *nn, int64_t slots) {
-    int64_t sorted = sort_capacity(slots);
-    struct workspace w = {};
-    w.memory = nn_scratch(nn, 2 * sorted + 4 * slots + slots + slots + 1);
-    w.keys = (uint64_t *)(void *)w.memory;
-    w.boxes = (float *)(void *)(w.keys + sorted);
-    w.levels = (int32_t *)(void *)(w.boxes + 4 * slots);
-    w.kept = w.levels + slots;
-    w.count = w.kept + slots;
-    return w;
+static struct level_lists create(struct nn *nn, const struct image_view *view) {
+    enum { KEY_FLOATS = 2, BOX_FLOATS = 4 };
+    int64_t number = view->images * view->num_levels;
+    int64_t slots = number * view->each;
+    struct level_lists lists = {};
+    lists.memory = nn_scratch(nn, (2 * KEY_FLOATS + BOX_FLOATS + 1) * slots + 2 * number);
+    lists.keys = (uint64_t *)(void *)lists.memory;
+    lists.spare = lists.keys + slots;
+    lists.boxes = (float *)(void *)(lists.spare + slots);
+    lists.kept = (int32_t *)(void *)(lists.boxes + BOX_FLOATS * slots);
+    lists.counts = lists.kept + slots;
+    lists.num_kept = lists.counts + number;
+    return lists;
 }
 
-// Returns how many keys the levels' best anchors fill.
-static int64_t select_anchors(struct nn *nn, const struct proposals *p,
-                              const struct image_view &view, uint64_t *keys) {
-    struct selection selections[PROPOSALS_MAX_LEVELS];
-    int number = 0;
-    int64_t slots = 0;
-    for (int i = 0; i < p->num_levels; i++) {
+// The best anchors of each list, which are large enough, in order.
+static void sort_best(struct nn *nn, const struct proposals *p, const struct image_view &view,
+                      struct level_lists *lists) {
+    struct selections selections = {};
+    selections.number = view.num_levels;
+    selections.images = view.images;
+    for (int i = 0; i < view.num_levels; i++) {
         const struct level_view &level = view.levels[i];
-        int64_t count = level.end - level.begin;
-        int64_t k = count < p->pre_nms ? count : p->pre_nms;
-        if (k == 0) continue;
-        selections[number++] = {level.logits, count, k, level.begin, keys + slots};
-        slots += k;
+        selections.of[i] = {level.logits, level.count, p->pre_nms, level.begin};
     }
-    cuda_select(nn, selections, number);
-    return slots;
+    dim3 grid(blocks_for(view.each, BLOCK_THREADS), (unsigned)view.num_levels,
+              (unsigned)view.images);
+    cuda_select(nn, &selections, lists->keys, view.each);
+    LAUNCH(nn, drop_small, grid, BLOCK_THREADS, 0, view, lists->keys);
+    lists->keys =
+        cuda_sort(nn, lists->keys, lists->spare, view.images * view.num_levels, view.each);
+    LAUNCH(nn, decode_sorted, grid, BLOCK_THREADS, 0, view, *lists);
 }
 
-static void select_image(struct nn *nn, const struct proposals *p, int64_t image,
-                         const struct workspace *w, int32_t *counts, struct lists out) {
-    struct image_view view = view_of(p, image);
-    int64_t slots = select_anchors(nn, p, view, w->keys);
-    if (slots == 0 || p->post_nms == 0) {
-        cuda_zero(nn, counts + image, sizeof *counts);
-        return;
-    }
-    unsigned blocks = blocks_for(slots, BLOCK_THREADS);
-    LAUNCH(nn, drop_small, blocks, BLOCK_THREADS, 0, view, w->keys, slots);
-    cuda_sort(nn, w->keys, slots);
-    LAUNCH(nn, decode_sorted, blocks, BLOCK_THREADS, 0, view, (const uint64_t *)w->keys, slots,
-           w->boxes, w->levels, w->count);
-    cuda_nms(nn, w->boxes, w->levels, slots, w->count, p->nms_threshold, p->post_nms, w->kept,
-             counts + image);
-    LAUNCH(nn, write_list, blocks_for(p->post_nms, BLOCK_THREADS), BLOCK_THREADS, 0, view,
-           (const uint64_t *)w->keys, (const float *)w->boxes, (const int32_t *)w->levels,
-           (const int32_t *)w->kept, (const int32_t *)counts, (int32_t)image, out);
+static void propose(struct nn *nn, const struct proposals *p, const struct image_view &view,
+                    struct proposal_places out) {
+    struct level_lists lists = create(nn, &view);
+    sort_best(nn, p, view, &lists);
+    struct nms_lists nms = {};
+    nms.lists = view.images * view.num_levels;
+    nms.each = view.each;
+    nms.boxes = lists.boxes;
+    nms.counts = lists.counts;
+    nms.threshold = p->nms_threshold;
+    nms.max_keep = p->post_nms;
+    nms.kept = lists.kept;
+    nms.num_kept = lists.num_kept;
+    cuda_nms(nn, &nms);
+    int64_t most = view.each < p->post_nms ? view.each : p->post_nms;
+    LAUNCH(nn, write_kept,
+           dim3(blocks_for(most, BLOCK_THREADS), (unsigned)view.num_levels, (unsigned)view.images),
+           BLOCK_THREADS, 0, view, lists, out);
+    nn_scratch_free(nn, lists.memory);
 }
 
 void cuda_proposals_forward(struct nn *nn, struct call *base) {
@@ -192,18 +253,24 @@ void cuda_proposals_forward(struct nn *nn, struct call *base) {
     int64_t n = p->levels[0].logits->n;
     int64_t capacity = list->each ? list->count : n * p->post_nms;
     if (!list->each) list->count = 0;
-    struct workspace w = create(nn, p->num_levels * p->pre_nms);
     std::vector<int32_t> num_kept((size_t)n);
     struct operands o = {.nn = nn};
     int32_t *counts = operand_out(&o, list->each ? list->counts : num_kept.data(), n);
-    struct lists out = {
-        operand_out(&o, list->boxes, 4 * capacity), operand_out(&o, list->scores, capacity),
-        operand_out(&o, list->images, capacity),    operand_out(&o, list->labels, capacity),
-        operand_out(&o, list->levels, capacity),    list->each};
-    for (int64_t image = 0; image < n && !nn_failed(nn); image++)
-        select_image(nn, p, image, &w, counts, out);
+    struct proposal_places out = {operand_out(&o, list->boxes, 4 * capacity),
+                                  operand_out(&o, list->scores, capacity),
+                                  operand_out(&o, list->images, capacity),
+                                  operand_out(&o, list->labels, capacity),
+                                  operand_out(&o, list->levels, capacity),
+                                  list->each,
+                                  counts};
+    for (int64_t first = 0; first < n && !nn_failed(nn); first += MAX_IMAGES) {
+        struct image_view view = view_of(p, first);
+        if (view.each > 0 && p->post_nms > 0)
+            propose(nn, p, view, out);
+        else
+            cuda_zero(nn, counts + first, view.images * (int64_t)sizeof *counts);
+    }
     operands_end(&o);
-    nn_scratch_free(nn, w.memory);
     for (int64_t image = 0; image < n && !nn_failed(nn) && !list->each; image++)
         list->count += num_kept[(size_t)image];
 }

@@ -3,7 +3,11 @@
 
 #include "nn/cuda/cost_launch.h"
 
-void cost_sort(struct cost_sheet *sheet, int64_t count);
+void cost_sort(struct cost_sheet *sheet, int64_t lists, int64_t each);
 
-// The k best of count scores, in any order; of several selections that are made at once, the sums.
-void cost_select(struct cost_sheet *sheet, int64_t count, int64_t k);
+// The sums of all lists, of which the best are chosen at once.
+struct cost_choice {
+    int64_t lists, scores, chosen;
+};
+
+void cost_select(struct cost_sheet *sheet, const struct cost_choice *choice);
