@@ -132,6 +132,23 @@ static void random_scores(void) {
     check(&p);
 }
 
+// Thousands of pairs pass, and of one image nearly all must be looked at, since its proposals are
+// one box.
+static void many_pairs(void) {
+    struct problem p;
+    begin(&p, 2, (const int64_t[]){150, 120}, 41);
+    p.detections.score_threshold = 0;
+    EXPECT_INT(check(&p), 200);
+    begin(&p, 2, (const int64_t[]){120, 150}, 41);
+    p.detections.score_threshold = 0;
+    for (int64_t i = 120; i < 270; i++)
+        for (int j = 0; j < 4; j++)
+            p.proposals.boxes[4 * i + j] = j < 2 ? 10 : 150;
+    for (int64_t i = 0; i < tensor_count(p.detections.deltas); i++)
+        p.detections.deltas->data[i] *= 1e-3f;
+    EXPECT_INT(check(&p), 140);
+}
+
 static void nothing(void) {
     struct problem p;
     begin(&p, 2, (const int64_t[]){0, 0}, 3);
@@ -189,6 +206,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
                          {"random scores", random_scores},
+                         {"many_pairs", many_pairs},
                          {"nothing", nothing},
                          {"not finite", not_finite},
                          {"plans", plans},

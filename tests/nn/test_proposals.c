@@ -3,7 +3,7 @@
 #include "tests/nn/check_boxes.h"
 #include "tests/nn/check_op.h"
 
-enum { NUM_ANCHORS = 3, MAX_CANDIDATES = 20000, MAX_IMAGES = 3 };
+enum { NUM_ANCHORS = 3, MAX_CANDIDATES = 20000, MAX_IMAGES = 18 };
 
 static const struct box_coding CODING = {1, 1, 1, 1};
 static struct candidate candidates[MAX_CANDIDATES];
@@ -139,6 +139,18 @@ static void random_maps(void) {
     EXPECT_INT(check(&p), 0);
 }
 
+// More images than fit into a kernel's arguments, and more anchors of a level than a block sorts.
+static void many(void) {
+    struct problem p;
+    begin(&p, MAX_IMAGES, 2, 130, 300);
+    EXPECT(check(&p) > 10 * MAX_IMAGES);
+    begin(&p, 1, 2, 200, 360);
+    p.proposals.pre_nms = 3000;
+    p.proposals.post_nms = 2500;
+    p.proposals.min_side = 12;
+    EXPECT(check(&p) > 1000);
+}
+
 // Equal scores: the anchor that comes first, then the level.
 static void equal_scores(void) {
     struct problem p;
@@ -264,6 +276,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){
                          {"random maps", random_maps},
+                         {"many", many},
                          {"equal scores", equal_scores},
                          {"too small", too_small},
                          {"not finite", not_finite},
