@@ -5,7 +5,7 @@
 // many detections as there may be.
 //
 //     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]]
-//          [--precision float32|tf32|tf32-compiled|bf16|fp16] [--steps N]
+//          [--precision float32|tf32|bf16|fp16] [--tune on|off] [--steps N]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,7 +210,8 @@ static enum status measure_operations(struct bench *b, enum work work, struct er
     static struct counts counts;
     struct op_times least = {0};
     int processor = processor_of(b->nn->precision);
-    counts = (struct counts){.bench = b, .sheet.keeps_weights = work != WORK_TRAINING};
+    counts = (struct counts){
+        .bench = b, .sheet = {.keeps_weights = work != WORK_TRAINING, .tuned = b->options.tune}};
     b->nn->observer = count_forward;
     b->nn->backward_observer = count_backward;
     b->nn->observer_context = &counts;
@@ -246,8 +247,8 @@ static enum status run(struct bench *b, struct error *err) {
     TRY(scene_make(&b->scene, b->batch, (struct extent){b->height, b->width}, &b->model.arena,
                    err));
     TRY(make_images(b, err));
-    printf("%s, %s, %d x %dx%d, %s\n", b->config, b->device, b->batch, b->height, b->width,
-           NN_PRECISION_NAMES[b->options.precision]);
+    printf("%s, %s, %d x %dx%d, %s%s\n", b->config, b->device, b->batch, b->height, b->width,
+           NN_PRECISION_NAMES[b->options.precision], b->options.tune ? ", tuned" : "");
     for (int work = 0; work < NUM_WORKS; work++)
         TRY(measure(b, (enum work)work, err));
     TRY(measure_operations(b, WORK_NETWORK, err));
@@ -274,6 +275,8 @@ static bool parse(struct bench *b, int argc, char **argv) {
             b->num_steps = atoi(value);
         else if (strcmp(argv[i], "--size") == 0)
             known = sscanf(value, "%dx%d", &b->height, &b->width) == 2;
+        else if (strcmp(argv[i], "--tune") == 0)
+            b->options.tune = strcmp(value, "on") == 0;
         else
             known = strcmp(argv[i], "--precision") == 0 &&
                     nn_precision_named(value, &b->options.precision);
@@ -288,7 +291,7 @@ int main(int argc, char **argv) {
     struct error err;
     if (!parse(&bench, argc, argv)) {
         fprintf(stderr, "usage: cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] "
-                        "[--precision float32|tf32|tf32-compiled|bf16|fp16] [--steps N]\n");
+                        "[--precision float32|tf32|bf16|fp16] [--tune on|off] [--steps N]\n");
         return 64;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

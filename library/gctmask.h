@@ -80,6 +80,11 @@ struct gctmask_options {
     /* What computes: "cpu", as NULL does; "cuda", the first graphics processor; "cuda:N", one by
      * its number. */
     const char *device;
+    /* 1, with CUDA only, elsewhere GCTMASK_UNSUPPORTED: measures how fast cuDNN's algorithms are
+     * and takes the fastest. The first detection in each size of image takes some seconds more,
+     * with GCTMASK_TF32, GCTMASK_BF16 and GCTMASK_FP16 up to minutes, in which kernels are
+     * compiled; and the last digits of results may differ from run to run. */
+    int64_t tune;
 };
 
 /*

@@ -77,6 +77,7 @@ static enum status open_model(const char *path, const struct gctmask_options *op
     struct nn_options nn = {
         .num_threads = known.num_threads,
         .precision = PRECISIONS[known.precision],
+        .tune = known.tune != 0,
     };
     if (known.device) TRY(nn_options_set_device(&nn, known.device, err));
     struct gctmask_model *model = calloc(1, sizeof *model);

@@ -20,8 +20,8 @@ static const int64_t HUGE_PAGE_BYTES = 2 << 20;
 static const int64_t PLAN_BYTES = (int64_t)1 << 42;
 static const uint32_t GUARD_WORD = 0x7FC0DEAD; // a NaN that no computation makes
 
-const char *const NN_PRECISION_NAMES[] = {"float32",       "bfloat16", "bf16", "tf32",
-                                          "tf32-compiled", "float16",  "fp16", NULL};
+const char *const NN_PRECISION_NAMES[] = {"float32", "bfloat16", "bf16", "tf32",
+                                          "float16", "fp16",     NULL};
 
 static enum nn_precision without_alias(enum nn_precision precision) {
     if (precision == NN_FP16_ALIAS) return NN_FP16;
@@ -50,6 +50,12 @@ static enum status check_precision(const struct nn_options *options, struct erro
                      "avx512_bf16 or amx_bf16; use float32");
 }
 
+static enum status check_tuning(const struct nn_options *options, struct error *err) {
+    if (!options->tune || options->device != NN_CPU) return STATUS_OK;
+    return error_set(err, STATUS_UNSUPPORTED,
+                     "tune: only the device cuda has engines to choose from");
+}
+
 static enum number_type activations_of(const struct nn *nn) {
     if (nn->device == NN_CPU) return NUMBER_FLOAT32;
     if (nn->precision == NN_BF16) return NUMBER_BF16;
@@ -74,11 +80,12 @@ static enum status map_memory(struct nn *nn, int64_t bytes, struct error *err) {
 enum status nn_create(struct nn **result, const struct nn_options *options, struct error *err) {
     *result = NULL;
     TRY(check_precision(options, err));
+    TRY(check_tuning(options, err));
     struct nn *nn = calloc(1, sizeof *nn);
     if (!nn) return error_memory(err, "a network's context", sizeof *nn);
     nn->device = options->device;
-    nn->compile = options->precision == NN_TF32_COMPILED;
-    nn->precision = nn->compile ? NN_TF32 : without_alias(options->precision);
+    nn->tune = options->tune;
+    nn->precision = without_alias(options->precision);
     nn->activations = activations_of(nn);
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;

@@ -63,9 +63,6 @@ enum nn_precision {
     NN_BF16,       // half the bytes and twice the rate; on the CPU inference only
     NN_BF16_ALIAS, // NN_BF16 by its second name; a context has the first
     NN_TF32,       // NN_CUDA only: kept in float32, multiplied with 10 bits behind the point
-    // The same with kernels that cuDNN compiles for the convolutions that it meets, in seconds for
-    // each: for many images of one size. A context has NN_TF32, and says compile.
-    NN_TF32_COMPILED,
     NN_FP16,       // NN_CUDA only; gradients want a loss scale (train/loss_scale.h)
     NN_FP16_ALIAS, // NN_FP16 by its second name
 };
@@ -110,7 +107,7 @@ struct nn {
     struct call *tape;       // the last recorded call
     struct error failure;    // code is STATUS_OK until something fails
     bool direct_convolution; // see struct nn_options
-    bool compile;            // see NN_TF32_COMPILED
+    bool tune;               // see struct nn_options
     bool guarded;            // words behind every buffer are checked; for tests
     struct onednn *onednn;   // NULL unless the device is the CPU
     struct cuda *cuda;       // NULL unless it is NN_CUDA
@@ -135,6 +132,11 @@ struct nn_options {
     int num_threads;         // 0: one for each processor that this process may use
     int64_t memory_bytes;    // step memory at most; 0: all of the machine's
     bool direct_convolution; // no Winograd: slower, with the rounding errors of plain sums
+    // NN_CUDA only: of cuDNN's engines the one that was measured to be the fastest, instead of the
+    // first that is proposed. A product that is new takes a moment, one whose kernel cuDNN compiles
+    // seconds; so it is for many images of few sizes. Engines round differently, and the choice may
+    // be another one next time.
+    bool tune;
     bool guarded;
     int device_number;       // which of several, of NN_CUDA
     const char *cuda_module; // path of NN_CUDA's module; NULL: where nn/cuda/module_path.h says
@@ -144,8 +146,8 @@ struct nn_options {
 MUST_CHECK enum status nn_options_set_device(struct nn_options *options, const char *text,
                                              struct error *err);
 
-// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED, as are NN_TF32 and
-// NN_FP16 on any.
+// NN_BF16 on a processor without instructions for it is STATUS_UNSUPPORTED, as are NN_TF32, NN_FP16
+// and tune on any.
 MUST_CHECK enum status nn_create(struct nn **nn, const struct nn_options *options,
                                  struct error *err);
 void nn_destroy(struct nn *nn); // NULL is fine

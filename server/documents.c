@@ -53,6 +53,7 @@ static void write_info(struct service *service, const struct model *model, struc
     json_write_key_text(&w, "device", devices);
     write_devices(&w, service, model);
     json_write_key_text(&w, "precision", NN_PRECISION_NAMES[settings->precision]);
+    json_write_key_bool(&w, "tune", settings->tune);
     json_write_key_int64(&w, "threads", service->num_threads);
     json_write_key_double(&w, "uptime_seconds", clock_seconds() - service->started);
     json_write_key_bool(&w, "insecure", settings->insecure);

@@ -157,8 +157,8 @@ static enum status open_device(struct model *model, int64_t device, struct error
     struct file_model *file = (struct file_model *)model;
     const struct service_settings *settings = file->settings;
     struct detector *detector = &file->detectors[device];
-    struct nn_options options = {.num_threads = file->num_threads,
-                                 .precision = settings->precision};
+    struct nn_options options = {
+        .num_threads = file->num_threads, .precision = settings->precision, .tune = settings->tune};
     detector_close(detector);
     TRY(nn_options_set_device(&options, settings->devices.items[device], err));
     TRY(detector_open(detector, settings->weights, &settings->overrides, &options, err));

@@ -22,16 +22,21 @@ const struct option SERVICE_OPTIONS[] = {
      FIELD(precision),
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
-     .help =
-         "what the network multiplies; bfloat16 is faster where the processor has it, and with "
-         "--device cuda, as are float16 and tf32; tf32-compiled first compiles kernels for each "
-         "size of picture: a minute"},
+     .help = "what the network multiplies; bfloat16 is faster where the processor has it, and with "
+             "--device cuda, as are float16 and tf32"},
     {.name = "device",
      FIELD(devices),
      .metavar = "DEVICE,...",
      .default_text = "cpu",
      .help = "what computes: cpu, or cuda:N, the graphics processor of that number; cuda is the "
              "first one; several, as cuda:0,cuda:1, share the requests"},
+    {.name = "tune",
+     FIELD(tune),
+     .help =
+         "with --device cuda: measure how fast cuDNN's algorithms are and take the fastest; the "
+         "first picture of each size waits for that some seconds, in tf32 and 16 bits with "
+         "gates a minute or two, in which kernels are compiled; the last digits of answers may "
+         "differ between devices and after a restart"},
     {.name = "name",
      FIELD(name),
      .help = "what clients call the model; without it, the file's name"},

@@ -12,6 +12,7 @@ struct service_settings {
     const char *weights;
     struct option_texts overrides;
     enum nn_precision precision;
+    bool tune;
     struct option_texts devices; // those of graphics processors, or the processor alone
     const char *name;            // NULL: of the file
     int64_t stub_ms;         // test builds: a model that takes so long for each picture; -1: none

@@ -24,9 +24,9 @@ static const struct option OPTIONS[] = {
      .default_text = "float32",
      .help = "what the network multiplies; bfloat16 (or bf16) is faster, and needs a processor "
              "with avx512_bf16 or amx_bf16, or --device cuda; so are, with --device cuda only, "
-             "float16 (or fp16), tf32, and tf32-compiled, which first compiles kernels for each "
-             "size of picture: a minute"},
+             "float16 (or fp16) and tf32"},
     DEVICE_ROW(struct annotate_options),
+    TUNE_ROW(struct annotate_options),
     {.name = "recursive",
      OPTION_FIELD(struct annotate_options, recursive),
      .help = "take the pictures of folders in folders too"},
@@ -179,7 +179,8 @@ static enum status refuse_given(const struct invocation *invocation, const char 
 
 // A model file or a service, and nothing that is meant for the other.
 static enum status check_model(const struct invocation *invocation, struct error *err) {
-    static const char *const LOCAL[] = {"weights", "set", "precision", "device", "tile", NULL};
+    static const char *const LOCAL[] = {"weights", "set",  "precision", "device",
+                                        "tune",    "tile", NULL};
     static const char *const REMOTE[] = {"token-file", "tls-ca", "jobs", "server-timeout", NULL};
     const struct annotate_options *options = invocation->options;
     if (!options->remote.server && !options->weights)

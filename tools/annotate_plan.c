@@ -44,6 +44,7 @@ static enum status hash_options(struct annotate_run *run, struct error *err) {
     write_options(run, DETECTION, &detection);
     // Devices of one kind compute the same.
     if (strcmp(run->options->device, "cpu") != 0) output_text(&detection, "device=cuda\n");
+    if (run->options->tune) output_text(&detection, "tune\n");
     if (run->options->exif == EXIF_IGNORE) output_text(&detection, "exif=ignore\n");
     write_options(run, FILES, &files);
     for (size_t i = 0; i < sizeof OWN_FILES / sizeof OWN_FILES[0]; i++)

@@ -27,6 +27,7 @@ struct remote_model {
     struct option_texts overrides; // of the model's options
     enum nn_precision precision;
     const char *device;
+    bool tune;
 };
 
 // Who waits for an answer.

@@ -155,6 +155,8 @@ enum status remote_read_info(struct remote_model *model, int64_t *max_timeout_ms
             read_precision(&r, &model->precision, arena);
         else if (json_string_is(&key, "device"))
             model->device = json_text(&r, arena);
+        else if (json_string_is(&key, "tune"))
+            model->tune = json_bool(&r);
         else if (json_string_is(&key, "limits"))
             read_limits(&r, max_timeout_ms);
         else

@@ -3,11 +3,11 @@
 
 #include "tools/annotate_remote.h"
 
-// GET /v1/models: all of model but precision and device.
+// GET /v1/models: all of model but precision, device and tune.
 MUST_CHECK enum status remote_read_models(struct remote_model *model, const struct output *body,
                                           const char *name, struct arena *arena, struct error *err);
 
-// GET /v1/info: precision and device, and the longest time that a request may ask for.
+// GET /v1/info: precision, device and tune, and the longest time that a request may ask for.
 MUST_CHECK enum status remote_read_info(struct remote_model *model, int64_t *max_timeout_ms,
                                         const struct output *body, const char *name,
                                         struct arena *arena, struct error *err);

@@ -92,7 +92,8 @@ static enum status list_classes(struct annotate_run *run, struct error *err) {
 static enum status open_weights(struct annotate_run *run, struct error *err) {
     const struct annotate_options *o = run->options;
     struct nn_options nn = {.num_threads = (int)run->invocation->common.threads,
-                            .precision = o->precision};
+                            .precision = o->precision,
+                            .tune = o->tune};
     TRY(device_choose(&nn, o->device, run->communicator, err));
     TRY(detector_open(&run->detector, o->weights, &o->overrides, &nn, err));
     return list_classes(run, err);
@@ -116,6 +117,7 @@ static enum status open_service(struct annotate_run *run, struct error *err) {
     o->overrides = model->overrides;
     o->precision = model->precision;
     o->device = model->device;
+    o->tune = model->tune;
     return STATUS_OK;
 }
 

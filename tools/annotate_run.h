@@ -12,9 +12,10 @@ enum progress_style { PROGRESS_AUTO, PROGRESS_JSON, PROGRESS_NONE };
 struct annotate_options {
     const char *weights; // NULL: a service in its place
     struct remote_options remote;
-    struct option_texts overrides; // of a service, what it says; precision and device, too
+    struct option_texts overrides; // of a service, what it says; the next three, too
     enum nn_precision precision;
     const char *device;
+    bool tune;
     bool recursive;
     struct option_texts extensions;
     enum exif_use exif;

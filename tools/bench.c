@@ -14,6 +14,7 @@ struct bench_options {
     const char *size;
     int64_t num_images;
     enum nn_precision precision;
+    bool tune;
     struct option_texts overrides;
 };
 
@@ -49,6 +50,11 @@ static const struct option OPTIONS[] = {
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
      .help = "of activations: bfloat16 and float16 take two bytes; tf32 is told beside float32"},
+    {.name = "tune",
+     OPTION_FIELD(struct bench_options, tune),
+     .help =
+         "as train and others compute with --tune at best: tf32 and 16 bits by kernels that are "
+         "compiled to sum up what gates read, too"},
     {.name = "set",
      OPTION_FIELD(struct bench_options, overrides),
      .metavar = "NAME=VALUE,...",
@@ -58,7 +64,8 @@ static const struct option OPTIONS[] = {
 
 static const struct example EXAMPLES[] = {
     {"gctmask bench --device cuda --count", "what gates add to Mask R-CNN with a ResNet-50"},
-    {"gctmask bench --device cuda --count --precision bf16", "the same in 16 bits"},
+    {"gctmask bench --device cuda --count --precision bf16 --tune",
+     "the same in 16 bits, with compiled kernels"},
     {0},
 };
 
@@ -75,7 +82,7 @@ static enum status count_phase(struct cost_sheet *sheet, struct detector_model *
     int64_t num_images = options->num_images;
     struct nn *nn = NULL;
     TRY(nn_create(&nn, &plan, err));
-    *sheet = (struct cost_sheet){.keeps_weights = phase == DETECTION};
+    *sheet = (struct cost_sheet){.keeps_weights = phase == DETECTION, .tuned = options->tune};
     nn->observer = cost_forward;
     nn->backward_observer = cost_backward;
     nn->observer_context = sheet;
@@ -179,9 +186,7 @@ static void write_legend(const struct table *table) {
                 "\nMilliseconds at least: of each launch the longer, moving its bytes or "
                 "computing. * for gates only.\n");
     if (!table->in_16_bits)
-        output_text(table->out,
-                    "Launches, bytes and operations are those in float32; TF32 is --precision "
-                    "tf32-compiled, whose products\nsum up what gates read, too.\n");
+        output_text(table->out, "Launches, bytes and operations are those in float32.\n");
     for (int i = 0; i < COST_NUM_PROCESSORS; i++) {
         const struct cost_processor *p = &COST_PROCESSORS[i];
         if (!is_shown(table, i)) continue;
@@ -195,8 +200,7 @@ static void write_legend(const struct table *table) {
 static enum status run_bench(struct invocation *invocation, struct error *err) {
     const struct bench_options *options = invocation->options;
     const struct option_texts *configs = &options->configs;
-    bool in_16_bits = options->precision != NN_FLOAT32 && options->precision != NN_TF32 &&
-                      options->precision != NN_TF32_COMPILED;
+    bool in_16_bits = options->precision != NN_FLOAT32 && options->precision != NN_TF32;
     const struct table table = {invocation->out, in_16_bits};
     struct extent size;
     if (!options->count)

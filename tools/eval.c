@@ -48,9 +48,9 @@ static const struct option OPTIONS[] = {
      .default_text = "float32",
      .help = "what the network multiplies; bfloat16 (or bf16) is faster, and needs a processor "
              "with avx512_bf16 or amx_bf16, or --device cuda; so are, with --device cuda only, "
-             "float16 (or fp16), tf32, and tf32-compiled, which first compiles kernels for each "
-             "size of picture: a minute"},
+             "float16 (or fp16) and tf32"},
     DEVICE_ROW(struct eval_options),
+    TUNE_ROW(struct eval_options),
     {.name = "save-results",
      OPTION_FIELD(struct eval_options, save_results),
      .metavar = "FILE",
@@ -345,6 +345,8 @@ static enum status check_inputs(const struct eval_options *options, struct error
         return error_set(err, STATUS_USAGE, "--precision is for --weights");
     if (options->results && strcmp(options->device, "cpu") != 0)
         return error_set(err, STATUS_USAGE, "--device is for --weights");
+    if (options->results && options->tune)
+        return error_set(err, STATUS_USAGE, "--tune is for --weights");
     if (options->results && options->procs > 1)
         return error_set(err, STATUS_USAGE, "--procs is for --weights");
     return device_check(options->device, err);

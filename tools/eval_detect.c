@@ -72,7 +72,8 @@ static enum status detect(struct model_run *run, struct error *err) {
     struct class_map classes;
     struct progress progress;
     struct nn_options nn = {.num_threads = (int)invocation->common.threads,
-                            .precision = options->precision};
+                            .precision = options->precision,
+                            .tune = options->tune};
     TRY(device_choose(&nn, options->device, run->communicator, err));
     TRY(choose_images(run, err));
     TRY(look_for_files(run, err));

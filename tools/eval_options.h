@@ -16,6 +16,7 @@ struct eval_options {
     struct option_texts overrides; // of the model
     enum nn_precision precision;
     const char *device;
+    bool tune;
     int64_t procs; // that share the images
     struct option_texts iou_kinds;
     struct option_ints max_dets;

@@ -114,7 +114,8 @@ static enum status make_model(struct session *s, struct error *err) {
     const struct train_options *o = s->options;
     struct detector_model *model = &s->detector.model;
     struct nn_options nn = {.num_threads = (int)s->invocation->common.threads,
-                            .precision = o->precision};
+                            .precision = o->precision,
+                            .tune = o->tune};
     TRY(device_choose(&nn, o->device, s->communicator, err));
     TRY(detector_model_create(model, o->config, &o->overrides, true, (uint64_t)o->seed, err));
     s->configured_batch = model->config.schedule.batch;

@@ -92,6 +92,9 @@ static void show_schedule(struct train_report *report, const struct train_plan *
                       plan->options->out, plan->procs, plan->procs == 1 ? "" : "es", plan->threads,
                       plan->threads == 1 ? "" : "s", is_cpu ? "" : " on ", is_cpu ? "" : device,
                       (long long)plan->options->seed);
+    if (plan->options->tune)
+        train_report_line(report, "       tuning: the first steps of each size of image measure "
+                                  "and compile kernels, in seconds to minutes");
     if (plan->device_library)
         train_report_line(report, "       gradients are summed by %s, on the devices",
                           plan->device_library);

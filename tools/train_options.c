@@ -87,14 +87,13 @@ const struct option TRAIN_OPTIONS[] = {
      .default_text = "1",
      .help = "processes on this machine that share each batch; mpirun and srun work too"},
     DEVICE_ROW(struct train_options),
+    TUNE_ROW(struct train_options),
     {.name = "precision",
      FIELD(precision),
      .choices = NN_PRECISION_NAMES,
      .default_text = "float32",
-     .help = "what is multiplied: with --device cuda, tf32 is several times as fast, and so is "
-             "tf32-compiled, which first compiles kernels for each size of image: a minute; "
-             "bfloat16 (or bf16) and float16 (or fp16) are faster still, with half the memory for "
-             "activations"},
+     .help = "what is multiplied: with --device cuda, tf32 is several times as fast; bfloat16 (or "
+             "bf16) and float16 (or fp16) are faster still, with half the memory for activations"},
     {.name = "patience",
      FIELD(patience),
      OPTION_AT_LEAST(0),

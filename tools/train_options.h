@@ -19,6 +19,7 @@ struct train_options {
     int64_t seed;
     int64_t procs;
     const char *device;
+    bool tune;
     enum nn_precision precision;
     int64_t loader_threads;
     int64_t log_every, save_every, eval_every;

@@ -51,9 +51,9 @@ struct cost_sheet {
     bool backward;
     enum number_type type; // of its activations
     enum cost_scope scope;
-    // Products are kernels of our own, as under the emulator, and otherwise cuDNN's, which with
-    // tensor cores may be compiled (struct nn_options) to do more than multiply.
+    // Products are kernels of our own, as under the emulator, and otherwise cuDNN's.
     bool own_products;
+    bool tuned;         // cuDNN's may be compiled, with tensor cores, to do more than multiply
     bool keeps_weights; // inference, once weights are packed
     // Tensors whose sums a gate has taken; other gates that read them have them from there.
     const struct tensor *measured[COST_MAX_MEASURED];

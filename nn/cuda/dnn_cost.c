@@ -83,7 +83,8 @@ void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool 
 // workspace.
 enum { COMPILED_ROWS = 128 };
 
-// Without tensor cores cuDNN has no such kernel, and what was written is read again.
+// What was written is read again, but by kernels that are compiled to sum up, too. Without tensor
+// cores cuDNN has none.
 void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *s) {
     int64_t positions = s->out_h * s->out_w;
     const struct cost_columns pass = {cost_numbers(sheet, 1), 1, positions, s->out};
@@ -96,14 +97,19 @@ void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *s) {
         cost_gate_columns_reduce(sheet, "gates' sums", &parts);
         return;
     }
-    if (sheet->type != NUMBER_FLOAT32) {
+    const double compiled_values = (double)(2 * compiled);
+    if (!sheet->tuned) {
         cost_gate_columns_reduce(sheet, "gates' sums", &pass);
+        return;
+    }
+    if (sheet->type != NUMBER_FLOAT32) {
+        cost_gate_pass(sheet, "gates' sums in products", compiled_values, squares);
         return;
     }
     sheet->scope = COST_FLOAT32;
     cost_gate_columns_reduce(sheet, "gates' sums", &pass);
     sheet->scope = COST_TF32;
-    cost_gate_pass(sheet, "gates' sums in products", (double)(2 * compiled), squares);
+    cost_gate_pass(sheet, "gates' sums in products", compiled_values, squares);
     sheet->scope = COST_ALL;
 }
 

@@ -306,6 +306,14 @@ static void device(void) {
     const struct gctmask_options older = {.size = offsetof(struct gctmask_options, device),
                                           .device = "nothing"};
     EXPECT(first_score(&older) == first_score(NULL));
+    // And behind device.
+    struct gctmask_options tuned = {.size = offsetof(struct gctmask_options, tune), .tune = 1};
+    EXPECT(first_score(&tuned) == first_score(NULL));
+    struct gctmask_model *model = NULL;
+    tuned.size = sizeof tuned;
+    EXPECT_INT(gctmask_open(scratch_path("m.safetensors"), &tuned, &model, message, sizeof message),
+               GCTMASK_UNSUPPORTED);
+    EXPECT_CONTAINS(message, "tune: only the device cuda has engines to choose from");
     expect_no_device("gpu", GCTMASK_ARGUMENT,
                      "device: expected cpu, cuda or cuda:N, found \"gpu\"");
     expect_no_device("", GCTMASK_ARGUMENT, "found \"\"");

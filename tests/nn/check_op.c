@@ -23,6 +23,7 @@ static struct nn *nn;
 static struct arena arena;
 static struct parameters parameters;
 static enum nn_precision precision;
+static bool tunes;
 
 struct nn *fresh_nn(void) {
     nn_destroy(nn);
@@ -35,6 +36,7 @@ struct nn *fresh_nn(void) {
         .num_threads = 2,
         .guarded = true,
         .precision = precision,
+        .tune = tunes,
         .memory_bytes = device == NN_CUDA ? (int64_t)1 << 30 : 0,
         .cuda_module = tested_cuda_module(CUDA_MODULE),
     };
@@ -45,10 +47,15 @@ struct nn *fresh_nn(void) {
 
 void use_precision(enum nn_precision wanted) {
     if (wanted == NN_BF16 && device != NN_CPU) skip_case("only the CPU computes in bf16");
-    if (wanted == NN_TF32_COMPILED && device != NN_CUDA) skip_case("TF32 is CUDA's");
+    if (wanted == NN_TF32 && device != NN_CUDA) skip_case("TF32 is CUDA's");
     if (wanted == NN_BF16 && !onednn_has_bf16())
         skip_case("this processor has no instructions for bf16");
     precision = wanted;
+}
+
+void use_tuning(bool wanted) {
+    if (wanted && device != NN_CUDA) skip_case("only CUDA has engines to choose from");
+    tunes = wanted;
 }
 
 void round_to_bf16(double *values, int64_t count) {

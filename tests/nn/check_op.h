@@ -22,6 +22,10 @@ struct nn *fresh_nn(void);
 // case as skipped where the device cannot do it.
 void use_precision(enum nn_precision precision);
 
+// Whether the following fresh contexts choose engines by measuring. Ends the case as skipped where
+// the device has none.
+void use_tuning(bool wanted);
+
 // values[i] rounded to 8 significant bits, of two equally near numbers to the even one.
 void round_to_bf16(double *values, int64_t count);
 

@@ -109,7 +109,6 @@ static void names(void) {
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16], "bfloat16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_BF16_ALIAS], "bf16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32], "tf32");
-    EXPECT_TEXT(NN_PRECISION_NAMES[NN_TF32_COMPILED], "tf32-compiled");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_FP16], "float16");
     EXPECT_TEXT(NN_PRECISION_NAMES[NN_FP16_ALIAS], "fp16");
     EXPECT(!NN_PRECISION_NAMES[NN_FP16_ALIAS + 1]);
@@ -130,6 +129,9 @@ static void cuda_only(void) {
     options.precision = NN_FP16_ALIAS;
     EXPECT_STATUS(nn_create(&nn, &options, &err), STATUS_UNSUPPORTED, &err);
     EXPECT_TEXT(err.message, "precision float16: only the device cuda computes in it; use float32");
+    options = (struct nn_options){.tune = true};
+    EXPECT_STATUS(nn_create(&nn, &options, &err), STATUS_UNSUPPORTED, &err);
+    EXPECT_TEXT(err.message, "tune: only the device cuda has engines to choose from");
 }
 
 static void contexts(void) {

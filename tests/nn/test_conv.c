@@ -293,10 +293,21 @@ static void sums(void) {
     check_all_sums(3e-5);
 }
 
-static void sums_tf32(void) {
-    use_precision(NN_TF32_COMPILED);
+static void sums_tuned(void) {
+    use_tuning(true);
+    check_all_sums(3e-5);
+    use_precision(NN_TF32);
     check_all_sums(3e-3);
     use_precision(NN_FLOAT32);
+    use_tuning(false);
+}
+
+// Engines that are measured leave results, and what is added to, as they are.
+static void tuned(void) {
+    use_tuning(true);
+    computed();
+    shared();
+    use_tuning(false);
 }
 
 static void any(void) {
@@ -347,7 +358,8 @@ int main(int argc, char **argv) {
                          {"computed", computed},
                          {"changed_parameters", changed_parameters},
                          {"sums", sums},
-                         {"sums_tf32", sums_tf32},
+                         {"sums_tuned", sums_tuned},
+                         {"tuned", tuned},
                          {"any", any},
                          {0},
                      });

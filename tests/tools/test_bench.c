@@ -63,6 +63,28 @@ static void sixteen_bits(void) {
     EXPECT_NEAR(bf16[2], float32[2], 0);
 }
 
+// Kernels that sum up, too, leave gates less to do where there are tensor cores.
+static void tuned(void) {
+    double plain[7];
+    double tuned[7];
+    EXPECT_INT(run_program(COUNT "--config " CONFIGS "r50_bn_gct_2fc_90k.json --size 256x256"), 0);
+    read_row(0, "gates", plain);
+    EXPECT_INT(
+        run_program(COUNT "--config " CONFIGS "r50_bn_gct_2fc_90k.json --size 256x256 --tune"), 0);
+    read_row(0, "gates", tuned);
+    EXPECT_NEAR(tuned[3], plain[3], 0);                             // float32
+    EXPECT(tuned[4] < 0.6 * plain[4] && tuned[6] < 0.6 * plain[6]); // TF32
+    EXPECT_INT(run_program(COUNT "--config " CONFIGS
+                                 "r50_bn_gct_2fc_90k.json --size 256x256 --precision fp16"),
+               0);
+    read_row(0, "gates", plain);
+    EXPECT_INT(run_program(COUNT "--config " CONFIGS
+                                 "r50_bn_gct_2fc_90k.json --size 256x256 --precision fp16 --tune"),
+               0);
+    read_row(0, "gates", tuned);
+    EXPECT(tuned[3] < 0.6 * plain[3] && tuned[4] < 0.6 * plain[4]);
+}
+
 // Twice the images: the same weights, twice everything else.
 static void more_images(void) {
     double one[7];
@@ -102,6 +124,7 @@ int main(int argc, char **argv) {
     return run_cases(argc, argv,
                      (struct test_case[]){{"paper_networks", paper_networks},
                                           {"sixteen_bits", sixteen_bits},
+                                          {"tuned", tuned},
                                           {"more_images", more_images},
                                           {"wrong_options", wrong_options},
                                           {0}});

@@ -49,6 +49,12 @@ static void precisions(void) {
                            "$SCRATCH/none --precision tf32"),
                65);
     EXPECT_CONTAINS(program_errors, "precision tf32: only the device cuda computes in it");
+    EXPECT_INT(run_program("gctmask annotate $SCRATCH/in/images --weights $SCRATCH/m.safetensors "
+                           "--out $SCRATCH/none --tune"),
+               65);
+    EXPECT_CONTAINS(program_errors, "tune: only the device cuda has engines to choose from");
+    EXPECT_INT(run_program("gctmask eval --ann none --results none --tune"), 64);
+    EXPECT_CONTAINS(program_errors, "--tune is for --weights");
 }
 
 static void make_inputs(void) {

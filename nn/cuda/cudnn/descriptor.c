@@ -36,8 +36,27 @@ void descriptor_finalise(struct descriptors *list, descriptor d) {
     if (!failed(list)) list->status = list->cudnn->cudnnBackendFinalize(d);
 }
 
+void descriptors_add(struct descriptors *list, descriptor d) {
+    CHECK(list->count < MAX_DESCRIPTORS);
+    list->items[list->count++] = d;
+}
+
+descriptor descriptors_take(struct descriptors *list, int number) {
+    descriptor d = list->items[number];
+    list->items[number] = NULL;
+    return d;
+}
+
+void descriptors_move(struct descriptors *to, struct descriptors *from, int first) {
+    for (int i = first; i < from->count; i++)
+        descriptors_add(to, from->items[i]);
+    from->count = first;
+}
+
 void descriptors_cut(struct descriptors *list, int first) {
-    while (list->count > first)
-        list->cudnn->cudnnBackendDestroyDescriptor(list->items[--list->count]);
+    while (list->count > first) {
+        descriptor d = list->items[--list->count];
+        if (d) list->cudnn->cudnnBackendDestroyDescriptor(d);
+    }
     list->status = CUDNN_STATUS_SUCCESS;
 }

@@ -26,5 +26,12 @@ void descriptor_set_descriptor(struct descriptors *list, descriptor d,
                                cudnnBackendAttributeName_t name, descriptor value);
 void descriptor_finalise(struct descriptors *list, descriptor d);
 
+// Adds one that is there, which is the list's from then on.
+void descriptors_add(struct descriptors *list, descriptor d);
+// The one with a number, which is the caller's from then on.
+descriptor descriptors_take(struct descriptors *list, int number);
+// Moves those from the one with the number first on to another list.
+void descriptors_move(struct descriptors *to, struct descriptors *from, int first);
+
 // Destroys all from the one with the number first on, and forgets the failure.
 void descriptors_cut(struct descriptors *list, int first);

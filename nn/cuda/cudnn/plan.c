@@ -82,19 +82,17 @@ static bool finalise_plan(const struct planner *planner, struct plan *plan,
     return list->status == CUDNN_STATUS_SUCCESS && plan->workspace_bytes <= MAX_WORKSPACE_BYTES;
 }
 
-// Leaves the plan behind the graph in plan->descriptors, or nothing.
+// Leaves the engine behind the graph in plan->descriptors if visit takes it, or nothing.
 static bool try_engine(const struct planner *planner, struct plan *plan, descriptor configuration,
-                       int *usable) {
+                       plan_visitor *visit, void *context) {
     struct descriptors *list = &plan->descriptors;
-    int start = list->count;
-    int64_t engine = engine_of(plan, configuration);
-    if (engine >= 0 && finalise_plan(planner, plan, configuration) &&
-        (*usable)++ == plan->refused) {
-        plan->engine = engine;
-        return true;
-    }
+    int first = list->count;
+    descriptors_add(list, configuration); // the plan may refer to it
+    plan->engine = engine_of(plan, configuration);
+    bool usable = plan->engine >= 0 && finalise_plan(planner, plan, configuration);
     if (list->status != CUDNN_STATUS_SUCCESS) remember_failure(plan);
-    descriptors_cut(list, start);
+    if (usable && visit(plan, first, context)) return true;
+    descriptors_cut(list, first);
     plan->plan = NULL;
     return false;
 }
@@ -117,36 +115,44 @@ static void ask(const struct planner *planner, struct descriptors *list, descrip
     descriptors_cut(answers, (int)count);
 }
 
-// Asks the heuristics of a mode. True if an engine was found.
-static bool try_mode(const struct planner *planner, struct plan *plan, descriptor graph,
-                     cudnnBackendHeurMode_t mode, int *usable) {
-    struct descriptors *list = &plan->descriptors;
-    struct descriptors answers = {.cudnn = planner->cudnn};
-    int start = list->count;
-    bool found = false;
-    ask(planner, list, graph, mode, &answers);
-    for (int i = 0; i < answers.count && !found; i++) {
-        found = try_engine(planner, plan, answers.items[i], usable);
-        if (!found) continue;
-        // The plan may still refer to its configuration.
-        list->items[list->count++] = answers.items[i];
-        answers.items[i] = answers.items[--answers.count];
-    }
-    descriptors_cut(&answers, 0);
-    if (list->status != CUDNN_STATUS_SUCCESS) remember_failure(plan);
-    if (!found) descriptors_cut(list, start);
-    return found;
-}
-
-void plan_build(const struct planner *planner, struct plan *plan) {
+descriptor plan_begin(const struct planner *planner, struct plan *plan) {
     struct descriptors *list = &plan->descriptors;
     *list = (struct descriptors){.cudnn = planner->cudnn};
     snprintf(plan->failure, sizeof plan->failure, "no engine computes as is asked");
     plan->plan = NULL;
     descriptor graph = product_graph(list, &plan->product);
-    int usable = 0;
-    bool found = graph && (try_mode(planner, plan, graph, CUDNN_HEUR_MODE_A, &usable) ||
-                           try_mode(planner, plan, graph, CUDNN_HEUR_MODE_FALLBACK, &usable));
     if (list->status != CUDNN_STATUS_SUCCESS) remember_failure(plan);
-    if (!found) descriptors_cut(list, 0);
+    return graph;
+}
+
+bool plan_search(const struct planner *planner, struct plan *plan, descriptor graph,
+                 cudnnBackendHeurMode_t mode, plan_visitor *visit, void *context) {
+    struct descriptors *list = &plan->descriptors;
+    struct descriptors answers = {.cudnn = planner->cudnn};
+    int first = list->count;
+    bool ended = false;
+    ask(planner, list, graph, mode, &answers);
+    for (int i = 0; i < answers.count && !ended; i++)
+        ended = try_engine(planner, plan, descriptors_take(&answers, i), visit, context);
+    descriptors_cut(&answers, 0);
+    if (list->status != CUDNN_STATUS_SUCCESS) remember_failure(plan);
+    if (!ended) descriptors_cut(list, first);
+    return ended;
+}
+
+// ---- The first ----
+
+static bool is_next(struct plan *plan, int first, void *context) {
+    int *usable = context;
+    (void)first;
+    return (*usable)++ == plan->refused;
+}
+
+void plan_build(const struct planner *planner, struct plan *plan) {
+    int usable = 0;
+    descriptor graph = plan_begin(planner, plan);
+    bool found =
+        graph && (plan_search(planner, plan, graph, CUDNN_HEUR_MODE_A, is_next, &usable) ||
+                  plan_search(planner, plan, graph, CUDNN_HEUR_MODE_FALLBACK, is_next, &usable));
+    if (!found) descriptors_cut(&plan->descriptors, 0);
 }

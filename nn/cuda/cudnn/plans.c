@@ -133,8 +133,9 @@ char *plans_device_json(const struct plans *plans) {
 
 // ---- Finding ----
 
-// NULL, with err, if there is no memory.
-static struct plan *make(struct plans *plans, const struct product *product, struct error *err) {
+// NULL, with err, if there is no memory. timer may be NULL.
+static struct plan *make(struct plans *plans, const struct product *product,
+                         const struct plan_timer *timer, struct error *err) {
     if (make_room(plans, err) != STATUS_OK) return NULL;
     struct plan *plan = calloc(1, sizeof *plan);
     if (!plan) {
@@ -142,22 +143,40 @@ static struct plan *make(struct plans *plans, const struct product *product, str
         return NULL;
     }
     plan->product = *product;
-    plan_build(&plans->planner, plan);
+    if (timer)
+        plan_build_fastest(&plans->planner, plan, timer);
+    else
+        plan_build(&plans->planner, plan);
     *place_of(plans->table, plans->capacity, product) = plan;
     plans->count++;
     return plan;
 }
 
-enum status plans_find(struct plans *plans, const struct product *product, struct plan **plan,
-                       struct error *err) {
+static enum status find(struct plans *plans, const struct product *product,
+                        const struct plan_timer *timer, struct plan **plan, struct error *err) {
     struct plan *found = *place_of(plans->table, plans->capacity, product);
-    if (!found) found = make(plans, product, err);
+    if (!found) found = make(plans, product, timer, err);
     if (!found) return STATUS_MEMORY;
     *plan = found;
     if (found->plan) return STATUS_OK;
     char name[DESCRIPTION_BYTES];
     product_name(product, name, sizeof name);
     return error_set(err, STATUS_UNSUPPORTED, "cuDNN: no plan for a %s: %s", name, found->failure);
+}
+
+enum status plans_find(struct plans *plans, const struct product *product, struct plan **plan,
+                       struct error *err) {
+    return find(plans, product, NULL, plan, err);
+}
+
+enum status plans_find_fastest(struct plans *plans, const struct product *product,
+                               const struct plan_timer *timer, struct plan **plan,
+                               struct error *err) {
+    return find(plans, product, timer, plan, err);
+}
+
+bool plans_know(const struct plans *plans, const struct product *product) {
+    return *place_of(plans->table, plans->capacity, product) != NULL;
 }
 
 int64_t plan_workspace_bytes(const struct plan *plan) {

@@ -22,7 +22,7 @@ enum product_epilogue {
     EPILOGUE_RELU = 4,
     EPILOGUE_ADD = 8, // + what is there; of the gradient of the input, and nothing else with it
     // Sums of the result's squares over all positions are written, too; behind EPILOGUE_BIAS, of
-    // one image. cuDNN compiles a kernel for that, which takes seconds, and only for tensor cores.
+    // one image. cuDNN compiles kernels for that, in seconds each, and only for tensor cores.
     EPILOGUE_SQUARES = 16,
 };
 
@@ -85,6 +85,24 @@ char *plans_device_json(const struct plans *plans);
 // The plan of a product; STATUS_UNSUPPORTED if cuDNN has none, which is remembered, too.
 MUST_CHECK enum status plans_find(struct plans *plans, const struct product *product,
                                   struct plan **plan, struct error *err);
+
+// How engines are compared.
+struct plan_timer {
+    // Seconds that a plan takes; less than 0 if it does not run.
+    double (*seconds)(void *context, const struct plan *plan);
+    void *context;
+    double most; // engines that take longer are none; INFINITY: all may be
+    int max_engines;
+};
+
+// The same with a plan that is the fastest one by timer, which is asked when the product is new.
+// Where no plan runs it is plans_find's.
+MUST_CHECK enum status plans_find_fastest(struct plans *plans, const struct product *product,
+                                          const struct plan_timer *timer, struct plan **plan,
+                                          struct error *err);
+
+// Whether a product has been asked for already.
+bool plans_know(const struct plans *plans, const struct product *product);
 
 // Memory on the device that it needs while it runs, aligned to 16 bytes.
 int64_t plan_workspace_bytes(const struct plan *plan);

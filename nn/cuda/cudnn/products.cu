@@ -2,6 +2,7 @@
 
 #include "nn/cuda/columns.h"
 #include "nn/cuda/rows.h"
+#include "nn/cuda/stopwatch.h"
 
 extern "C" {
 #include "nn/cuda/cudnn/plans.h"
@@ -47,54 +48,81 @@ static struct product product_of(const struct nn *nn, enum product_kind kind,
     return product;
 }
 
-// True if it was put on the stream, or has failed; not if there is no plan and another way.
-static bool run(struct nn *nn, const struct product *product, const struct product_data *data) {
+// Puts it on the stream; false, with err, if cuDNN refuses.
+static bool put(struct nn *nn, const struct product *product, const struct plan *plan,
+                const struct product_data *data, struct error *err) {
+    const int64_t float_bytes = (int64_t)sizeof(float);
+    int64_t bytes = plan_workspace_bytes(plan);
+    float *workspace = bytes ? nn_scratch(nn, (bytes + float_bytes - 1) / float_bytes) : NULL;
+    bool ran = true;
+    if (data->squares) cuda_zero(nn, data->squares, product->shape.out * float_bytes);
+    if (!nn_failed(nn)) ran = plan_run(cuda_plans(nn), plan, data, workspace, err);
+    nn_scratch_free(nn, workspace);
+    return ran;
+}
+
+// ---- Choosing a plan ----
+
+// A product whose engines are timed. What it adds to must stay as it is; all else that it writes
+// is written again afterwards.
+struct trial {
+    struct nn *nn;
+    const struct product *product;
+    struct product_data data;
+};
+
+static double trial_seconds(void *context, const struct plan *plan) {
+    const struct trial *t = (const struct trial *)context;
+    struct error err;
+    double seconds =
+        stopwatch_seconds(t->nn, [&] { return put(t->nn, t->product, plan, &t->data, &err); });
+    if (seconds < 0) cudaGetLastError(); // an engine that cannot be launched is none
+    return seconds;
+}
+
+static enum status find_fastest(struct nn *nn, const struct product *product,
+                                const struct product_data *data, double most, struct plan **plan,
+                                struct error *err) {
+    enum { MAX_ENGINES = 8, MAX_COMPILED = 2 };
+    const struct dnn_shape *s = &product->shape;
+    struct plans *plans = cuda_plans(nn);
+    struct trial trial = {nn, product, *data};
+    int max_engines = product->epilogue & EPILOGUE_SQUARES ? MAX_COMPILED : MAX_ENGINES;
+    const struct plan_timer timer = {trial_seconds, &trial, most, max_engines};
+    struct numbers sum; // in the place of what it adds to
+    if (product->epilogue & EPILOGUE_ADD && !plans_know(plans, product)) {
+        sum = scratch_numbers(nn, (enum number_type)product->type, s->n * s->h * s->w * s->in);
+        trial.data.x = sum.data;
+    }
+    enum status status = plans_find_fastest(plans, product, &timer, plan, err);
+    nn_scratch_free(nn, sum.data);
+    return status;
+}
+
+// True if it was put on the stream, or has failed; not if there is no plan and another way. most:
+// seconds that it may take, if engines are timed.
+static bool run(struct nn *nn, const struct product *product, const struct product_data *data,
+                double most) {
     struct plans *plans = cuda_plans(nn);
     struct plan *plan = NULL;
     struct error err;
     bool ran = false;
     while (!nn_failed(nn) && !ran) {
-        if (plans_find(plans, product, &plan, &err) != STATUS_OK) {
+        enum status status = nn->tune ? find_fastest(nn, product, data, most, &plan, &err)
+                                      : plans_find(plans, product, &plan, &err);
+        if (status != STATUS_OK) {
             bool another = product->shape.groups > 1 || product->epilogue & EPILOGUE_SQUARES;
             if (err.code == STATUS_UNSUPPORTED && another) return false;
             nn_fail(nn, err.code, "%s", err.message);
             return true;
         }
-        const int64_t float_bytes = (int64_t)sizeof(float);
-        int64_t bytes = plan_workspace_bytes(plan);
-        float *workspace = bytes ? nn_scratch(nn, (bytes + float_bytes - 1) / float_bytes) : NULL;
-        if (nn_failed(nn)) return true;
-        ran = plan_run(plans, plan, data, workspace, &err);
+        ran = put(nn, product, plan, data, &err);
         if (!ran) plan_replace(plans, plan, &err);
-        nn_scratch_free(nn, workspace);
     }
     return true;
 }
 
-// ---- The products ----
-
-// With the sums of squares in the same kernel; false if there is none.
-static bool forward_with_squares(struct nn *nn, struct product product,
-                                 const struct dnn_epilogue *epilogue, struct product_data data) {
-    if (!epilogue->squares || !nn->compile) return false;
-    data.squares = epilogue->squares;
-    product.epilogue |= EPILOGUE_SQUARES;
-    product.alignment = alignment_of(&data);
-    cuda_zero(nn, epilogue->squares, product.shape.out * (int64_t)sizeof *epilogue->squares);
-    return run(nn, &product, &data);
-}
-
-static bool forward(struct nn *nn, const struct product *product,
-                    const struct dnn_epilogue *epilogue, const struct product_data *data) {
-    const struct dnn_shape *s = &product->shape;
-    if (forward_with_squares(nn, *product, epilogue, *data)) return true;
-    bool ran = run(nn, product, data);
-    if (ran && epilogue->squares)
-        cuda_columns_reduce(nn, COLUMNS_SUM_SQUARES,
-                            numbers(data->y, (enum number_type)product->type), NULL, s->n,
-                            s->out_h * s->out_w, s->out, epilogue->squares);
-    return ran;
-}
+// ---- Forward ----
 
 // The bias as products read it, in scratch memory, where that is not as it is given: zeros where
 // there is none, and rounded.
@@ -107,32 +135,66 @@ static struct numbers own_bias(struct nn *nn, enum number_type type, const float
     return own;
 }
 
+// Sums of squares by a pass of their own, if they are wanted.
+static bool run_and_sum(struct nn *nn, const struct product *product,
+                        const struct product_data *data, float *squares) {
+    const struct dnn_shape *s = &product->shape;
+    bool ran = run(nn, product, data, INFINITY);
+    if (ran && squares)
+        cuda_columns_reduce(nn, COLUMNS_SUM_SQUARES,
+                            numbers(data->y, (enum number_type)product->type), NULL, s->n,
+                            s->out_h * s->out_w, s->out, squares);
+    return ran;
+}
+
+// Whether cuDNN may have a kernel that sums up, too, and that may be compiled.
+static bool may_sum(const struct nn *nn) {
+    return nn->tune && nn->precision != NN_FLOAT32;
+}
+
+// In one kernel, which sums up, too; false if there is none, or two take less time.
+static bool run_summing(struct nn *nn, const struct product *plain,
+                        const struct product_data *plain_data, float *squares) {
+    struct product product = *plain;
+    struct product_data data = *plain_data;
+    double most = INFINITY;
+    data.squares = squares;
+    product.epilogue |= EPILOGUE_SQUARES;
+    product.alignment = alignment_of(&data);
+    if (!plans_know(cuda_plans(nn), &product))
+        most = stopwatch_seconds(nn, [&] { return run_and_sum(nn, plain, plain_data, squares); });
+    return run(nn, &product, &data, most < 0 ? (double)INFINITY : most);
+}
+
 bool cudnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
                    struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y) {
     struct product_data data = {x.data, weights.data, y.data, epilogue->bias,
                                 epilogue->residual.data};
-    bool has_bias = epilogue->bias || (epilogue->squares && nn->compile);
-    int32_t steps = product_epilogue(has_bias, data.residual != NULL, epilogue->relu);
+    bool sums = epilogue->squares && may_sum(nn);
+    int32_t steps = product_epilogue(epilogue->bias || sums, data.residual != NULL, epilogue->relu);
     struct numbers own;
     if (steps) own = own_bias(nn, x.type, epilogue->bias, shape->out);
     if (own.data) data.bias = own.data;
     struct product product = product_of(nn, PRODUCT_FORWARD, shape, x.type, steps, &data);
-    bool ran = forward(nn, &product, epilogue, &data);
+    bool ran = (sums && run_summing(nn, &product, &data, epilogue->squares)) ||
+               run_and_sum(nn, &product, &data, epilogue->squares);
     nn_scratch_free(nn, own.data);
     return ran;
 }
+
+// ---- Backward ----
 
 bool cudnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numbers dy,
                          struct numbers weights, bool add, struct numbers dx) {
     struct product_data data = {dx.data, weights.data, dy.data, NULL, NULL};
     int32_t steps = add ? EPILOGUE_ADD : 0;
     struct product product = product_of(nn, PRODUCT_BACKWARD_DATA, shape, dy.type, steps, &data);
-    return run(nn, &product, &data);
+    return run(nn, &product, &data, INFINITY);
 }
 
 bool cudnn_backward_weights(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
                             struct numbers dy, struct numbers dweights) {
     struct product_data data = {x.data, dweights.data, dy.data, NULL, NULL};
     struct product product = product_of(nn, PRODUCT_BACKWARD_WEIGHTS, shape, x.type, 0, &data);
-    return run(nn, &product, &data);
+    return run(nn, &product, &data, INFINITY);
 }

@@ -218,6 +218,7 @@ struct cudaDeviceProp {
 enum cudaDeviceAttr { cudaDevAttrConcurrentManagedAccess = 89 };
 constexpr unsigned cudaMemAttachGlobal = 1;
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDefault = 0;
 constexpr unsigned cudaEventDisableTiming = 2;
 
 const char *cudaGetErrorString(cudaError_t error);
@@ -249,3 +250,6 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
 cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+// A thousandth of a millisecond for each kernel that was launched between the two.
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);

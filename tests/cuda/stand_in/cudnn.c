@@ -2,8 +2,9 @@
 // an execution that does what the graph says, one element after another. With it the tests of the
 // operations go through the graphs that cuDNN gets, on a machine without a GPU.
 //
-// It proposes engines that must not be taken, and the first that may be taken refuses to run now
-// and then. The workspace that it asks for is overwritten.
+// It proposes engines that must not be taken: of float32 tensor cores round the factors, and
+// another one ends the program. The first that may be taken refuses to run now and then. The
+// workspace that it asks for is overwritten.
 #include <cudnn_graph.h>
 #include <math.h>
 #include <stdbool.h>
@@ -106,10 +107,22 @@ cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t d) {
     return OK;
 }
 
+static bool has_kernel(const struct descriptor *configuration) {
+    const struct attribute *operations =
+        attribute_of(configuration->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    const struct descriptor *last = operations->values.pointers[operations->count - 1];
+    return last->type != CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR ||
+           NOTES[configuration->engine] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+}
+
+// Only tensor cores have kernels with sums.
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
     struct descriptor *d = descriptor;
     if (d->finalised) return WRONG;
     d->finalised = true;
+    if (d->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR &&
+        !has_kernel(part_of(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)))
+        return CUDNN_STATUS_NOT_SUPPORTED;
     return OK;
 }
 
@@ -182,6 +195,7 @@ struct own {
 
 struct memory {
     const struct descriptor *pack;
+    bool rounds; // factors, to what tensor cores multiply
     struct own own[MAX_TENSORS];
     int num_own;
 };
@@ -282,7 +296,19 @@ struct convolution {
     struct view x, weights, y;
     const int64_t *padding, *stride;
     int kind;
+    bool rounds;
 };
+
+// To 10 bits behind the point, halves away from zero, where tensor cores would do that.
+static float factor(const struct convolution *c, float value) {
+    enum { DROPPED_BITS = 13 };
+    uint32_t bits = 0;
+    if (!c->rounds) return value;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + (1u << (DROPPED_BITS - 1))) >> DROPPED_BITS << DROPPED_BITS;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 // All terms of one result of the forward pass: what each has to do with which of the three tensors.
 static void visit(const struct convolution *c, int64_t n, int64_t out, int64_t oh, int64_t ow) {
@@ -297,9 +323,9 @@ static void visit(const struct convolution *c, int64_t n, int64_t out, int64_t o
                 if (h < 0 || w < 0 || h >= c->x.dims[2] || w >= c->x.dims[3]) continue;
                 float *x = at(&c->x, n, group * kernel[1] + i, h, w);
                 float *weight = at(&c->weights, out, i, kh, kw);
-                if (c->kind == FORWARD) *y += *x * *weight;
-                if (c->kind == DATA) *x += *y * *weight;
-                if (c->kind == WEIGHTS) *weight += *y * *x;
+                if (c->kind == FORWARD) *y += factor(c, *x) * factor(c, *weight);
+                if (c->kind == DATA) *x += factor(c, *y) * factor(c, *weight);
+                if (c->kind == WEIGHTS) *weight += factor(c, *y) * factor(c, *x);
             }
         }
     }
@@ -313,7 +339,8 @@ static void convolve(struct memory *m, const struct descriptor *op, int kind) {
                             view_of(m, part_of(op, names->y)),
                             attribute_of(how, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS)->values.ints,
                             attribute_of(how, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES)->values.ints,
-                            kind};
+                            kind,
+                            m->rounds};
     const struct view *results[NUM_CONVOLUTIONS] = {&c.y, &c.x, &c.weights};
     float beta = attribute_of(op, names->beta)->values.numbers[0];
     if (beta == 0) clear(results[kind]);
@@ -397,14 +424,6 @@ static bool is_in_16_bits(const struct descriptor *product) {
     return false;
 }
 
-// Only tensor cores have kernels with sums, and without sums they are not wanted in float32.
-static bool may_run(int engine, int first, const struct attribute *operations) {
-    const struct descriptor *last = operations->values.pointers[operations->count - 1];
-    if (last->type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
-        return NOTES[engine] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    return engine >= first && NOTES[engine] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
-}
-
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t descriptor,
                                   cudnnBackendDescriptor_t pack) {
     static int num_runs;
@@ -412,11 +431,13 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     const struct descriptor *configuration = part_of(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     const struct attribute *operations =
         attribute_of(configuration->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
-    struct memory memory = {.pack = pack};
+    bool is_short = is_in_16_bits(operations->values.pointers[0]);
+    bool on_tensor_cores = NOTES[configuration->engine] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+    struct memory memory = {.pack = pack, .rounds = on_tensor_cores && !is_short};
     void *workspace = attribute_of(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE)->values.pointers[0];
-    int first =
-        is_in_16_bits(operations->values.pointers[0]) ? FIRST_ALLOWED_IN_16_BITS : FIRST_ALLOWED;
-    if (!handle || !workspace || !may_run(configuration->engine, first, operations)) abort();
+    int first = is_short ? FIRST_ALLOWED_IN_16_BITS : FIRST_ALLOWED;
+    if (!handle || !workspace || !has_kernel(configuration)) abort();
+    if (NOTES[configuration->engine] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) abort();
     memset(workspace, 0xFF, WORKSPACE_BYTES);
     bool refuses = configuration->engine == first && num_runs++ % REFUSES_EVERY == 0;
     if (refuses) return CUDNN_STATUS_EXECUTION_FAILED;
