@@ -176,13 +176,18 @@ static float *allocate(struct nn *nn, int64_t bytes) {
                 (long long)bytes, (long long)nn->heap.used_bytes);
         return NULL;
     }
+    const struct heap_span *span = heap_span_at(&nn->heap, offset);
+    if (nn->device == NN_CUDA && !cuda_reach(nn, span->offset + span->bytes)) {
+        heap_free(&nn->heap, offset);
+        return NULL;
+    }
     float *data = (float *)(void *)(nn->memory + offset);
     if (!nn->guarded || nn->device == NN_PLAN) return data;
     // Stale numbers must not look like results, so all of a guarded buffer starts as that NaN.
     nn_wait(nn);
     uint32_t *words = (uint32_t *)(void *)data;
-    int64_t span = heap_span_at(&nn->heap, offset)->bytes / (int64_t)sizeof *words;
-    for (int64_t i = 0; i < span; i++)
+    int64_t num_words = span->bytes / (int64_t)sizeof *words;
+    for (int64_t i = 0; i < num_words; i++)
         words[i] = GUARD_WORD;
     return data;
 }

@@ -108,7 +108,7 @@ struct nn {
     struct error failure;    // code is STATUS_OK until something fails
     bool direct_convolution; // see struct nn_options
     bool tune;               // see struct nn_options
-    bool guarded;            // words behind every buffer are checked; for tests
+    bool guarded;            // see struct nn_options
     struct onednn *onednn;   // NULL unless the device is the CPU
     struct cuda *cuda;       // NULL unless it is NN_CUDA
     call_observer *observer; // told of every call; may be NULL
@@ -137,6 +137,8 @@ struct nn_options {
     // seconds; so it is for many images of few sizes. Engines round differently, and the choice may
     // be another one next time.
     bool tune;
+    // For tests: words behind every buffer are checked, each call is waited for, and the program
+    // may read and write step memory itself on every device.
     bool guarded;
     int device_number;       // which of several, of NN_CUDA
     const char *cuda_module; // path of NN_CUDA's module; NULL: where nn/cuda/module_path.h says

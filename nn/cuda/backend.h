@@ -38,10 +38,18 @@ struct cuda_backend {
     void (*close)(struct cuda_device *device); // NULL is fine
     // Makes it the one that the calling thread's calls are for.
     enum status (*enter)(struct cuda_device *device, struct error *err);
-    int64_t (*memory_bytes)(const struct cuda_device *device);
-    // Memory that both the device and the program can use, at the same address.
+    int64_t (*total_bytes)(const struct cuda_device *device); // of its memory
+    // Once for each device: addresses for step memory, and memory for those before end.
+    enum status (*reserve)(struct cuda_device *device, int64_t bytes, void **begin,
+                           struct error *err);
+    enum status (*grow)(struct cuda_device *device, int64_t end, int64_t *usable,
+                        struct error *err);
+    // The device's memory, which the program cannot use.
     enum status (*allocate)(struct cuda_device *device, int64_t bytes, void **memory,
                             struct error *err);
+    // Managed memory, which the program can use, too, while the device does not.
+    enum status (*allocate_shared)(struct cuda_device *device, int64_t bytes, void **memory,
+                                   struct error *err);
     // The program's memory, which the device reaches where it is.
     enum status (*allocate_pinned)(struct cuda_device *device, int64_t bytes, void **memory,
                                    struct error *err);
@@ -75,22 +83,26 @@ struct cuda_backend {
     enum status (*describe)(struct cuda_facts *facts, struct error *err);
 };
 
+struct cuda_block {
+    void *memory;
+    int64_t bytes;
+    bool is_pinned;
+    struct cuda_block *next;
+};
+
 // A context's part of the device.
 struct cuda {
     const struct cuda_backend *backend;
     const struct cuda_services *services;
     struct cuda_device *device;
-    bool busy; // something was launched since the last wait
+    bool busy;            // something was launched since the last wait
+    int64_t usable_bytes; // of step memory, so far
     struct staging staging;
     struct cuda_kept {
         char *memory; // the rest of the last block for what kernels keep
         int64_t bytes;
     } kept;
-    struct cuda_block {
-        void *memory;
-        bool is_pinned;
-        struct cuda_block *next;
-    } * blocks; // what was allocated, to be released in the end
+    struct cuda_block *blocks; // what was allocated, to be released in the end
 };
 
 typedef const struct cuda_backend *cuda_backend_function(void);

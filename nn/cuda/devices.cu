@@ -10,6 +10,21 @@ enum status cuda_failure(struct error *err, const char *what, cudaError_t code) 
                      "CUDA: %s: %s", what, cudaGetErrorString(code));
 }
 
+enum status cuda_out_of_memory(struct error *err, const char *what, int64_t so_far, int64_t more) {
+    char beside[64] = "";
+    size_t available = 0;
+    size_t total = 0;
+    if (cudaMemGetInfo(&available, &total) != cudaSuccess)
+        return cuda_failure(err, what, cudaErrorMemoryAllocation);
+    if (so_far > 0)
+        snprintf(beside, sizeof beside, " %.0f MiB more than so far,", (double)more / 0x1p20);
+    return error_set(err, STATUS_MEMORY,
+                     "CUDA: %s: out of memory: %.0f MiB are wanted,%s and %.0f of the device's "
+                     "%.0f MiB are free",
+                     what, (double)(so_far + more) / 0x1p20, beside, (double)available / 0x1p20,
+                     (double)total / 0x1p20);
+}
+
 static enum status check_properties(int number, const cudaDeviceProp *properties,
                                     struct error *err) {
     if (properties->major * 10 + properties->minor < OLDEST_MAJOR * 10 + OLDEST_MINOR)
@@ -18,12 +33,7 @@ static enum status check_properties(int number, const cudaDeviceProp *properties
                          "more",
                          number, properties->name, properties->major, properties->minor,
                          OLDEST_MAJOR, OLDEST_MINOR);
-    int shares = 0;
-    cudaError_t code = cudaDeviceGetAttribute(&shares, cudaDevAttrConcurrentManagedAccess, number);
-    if (code == cudaSuccess && shares) return STATUS_OK;
-    return error_set(err, STATUS_DEVICE,
-                     "CUDA: device %d (%s) cannot share memory with the program while it computes",
-                     number, properties->name);
+    return STATUS_OK;
 }
 
 static enum status count_devices(int *count, struct error *err) {

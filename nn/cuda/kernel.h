@@ -54,8 +54,7 @@ static __device__ inline int64_t global_index() {
 
 // Kernels get addresses that the device can use. What an operation is given may lie elsewhere
 // (labels, targets, indices that the caller has, parameters in the program's memory); then it is
-// copied to step memory for the time of the call, and back if it is written to. What lies in the
-// device's reach already costs a question to the driver.
+// copied to step memory for the time of the call, and back if it is written to.
 enum { MAX_OPERANDS = 16 };
 
 struct operands {

@@ -94,26 +94,28 @@ enum status cuda_look(struct cuda_facts *facts, struct error *err) {
 
 // ---- Memory ----
 
+typedef enum status allocator(struct cuda_device *device, int64_t bytes, void **memory,
+                              struct error *err);
+
 // Its content is undefined.
-static enum status allocate(struct cuda *cuda, bool is_pinned, int64_t bytes, void **memory,
+static enum status allocate(struct cuda *cuda, allocator *take, int64_t bytes, void **memory,
                             struct error *err) {
-    const struct cuda_backend *backend = cuda->backend;
     struct cuda_block *block = malloc(sizeof *block);
     if (!block) return error_memory(err, "a device's memory", sizeof *block);
-    enum status status = is_pinned ? backend->allocate_pinned(cuda->device, bytes, memory, err)
-                                   : backend->allocate(cuda->device, bytes, memory, err);
+    enum status status = take(cuda->device, bytes, memory, err);
     if (status != STATUS_OK) {
         free(block);
         return status;
     }
-    *block = (struct cuda_block){*memory, is_pinned, cuda->blocks};
+    bool is_pinned = take == cuda->backend->allocate_pinned;
+    *block = (struct cuda_block){*memory, bytes, is_pinned, cuda->blocks};
     cuda->blocks = block;
     return STATUS_OK;
 }
 
 enum status cuda_allocate(struct nn *nn, int64_t bytes, void **memory, struct error *err) {
     struct cuda *cuda = nn->cuda;
-    TRY(allocate(cuda, false, bytes > 0 ? bytes : 1, memory, err));
+    TRY(allocate(cuda, cuda->backend->allocate, bytes > 0 ? bytes : 1, memory, err));
     TRY(cuda->backend->clear(cuda->device, *memory, bytes, err));
     return cuda->backend->synchronise(cuda->device, err);
 }
@@ -129,7 +131,7 @@ static float *keep(struct nn *nn, int64_t num_floats) {
         struct error err;
         void *memory = NULL;
         int64_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        if (allocate(nn->cuda, false, size, &memory, &err) != STATUS_OK) {
+        if (allocate(nn->cuda, nn->cuda->backend->allocate, size, &memory, &err) != STATUS_OK) {
             nn_fail(nn, err.code, "%s", err.message);
             return NULL;
         }
@@ -142,7 +144,7 @@ static float *keep(struct nn *nn, int64_t num_floats) {
 }
 
 enum status cuda_allocate_pinned(struct nn *nn, int64_t bytes, void **memory, struct error *err) {
-    return allocate(nn->cuda, true, bytes, memory, err);
+    return allocate(nn->cuda, nn->cuda->backend->allocate_pinned, bytes, memory, err);
 }
 
 void cuda_transfer(struct nn *nn, void *to, const void *from, int64_t bytes) {
@@ -165,12 +167,27 @@ void cuda_clear(struct nn *nn, void *memory, int64_t bytes) {
 
 enum status cuda_map_memory(struct nn *nn, int64_t bytes, struct error *err) {
     struct cuda *cuda = nn->cuda;
-    if (bytes == 0) bytes = cuda->backend->memory_bytes(cuda->device);
+    int64_t total = cuda->backend->total_bytes(cuda->device);
+    if (bytes == 0 || bytes > total) bytes = total;
     bytes = (bytes + HEAP_ALIGNMENT - 1) / HEAP_ALIGNMENT * HEAP_ALIGNMENT;
     void *memory = NULL;
-    TRY(allocate(cuda, false, bytes, &memory, err));
+    if (nn->guarded) {
+        TRY(allocate(cuda, cuda->backend->allocate_shared, bytes, &memory, err));
+        cuda->usable_bytes = bytes;
+    } else {
+        TRY(cuda->backend->reserve(cuda->device, bytes, &memory, err));
+    }
     nn->memory = memory;
     return heap_create(&nn->heap, bytes, err);
+}
+
+bool cuda_reach(struct nn *nn, int64_t end) {
+    struct cuda *cuda = nn->cuda;
+    struct error err;
+    if (end <= cuda->usable_bytes) return true;
+    if (cuda->backend->grow(cuda->device, end, &cuda->usable_bytes, &err) == STATUS_OK) return true;
+    nn_fail(nn, err.code, "%s", err.message);
+    return false;
 }
 
 // ---- Running ----

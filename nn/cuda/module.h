@@ -11,10 +11,16 @@ void cuda_close(struct nn *nn);
 // The calling thread uses nn from here on.
 void cuda_enter(struct nn *nn);
 
-// The memory that nn->heap describes; bytes 0: as much as the device has.
+// The memory that nn->heap describes: at most so many bytes, 0: all that the device has. A context
+// takes of it what cuda_reach asks for; a guarded one takes it at once and shares it with the
+// program.
 MUST_CHECK enum status cuda_map_memory(struct nn *nn, int64_t bytes, struct error *err);
 
-// Zeroed memory that the program and the device use at the same address; lives as long as nn.
+// Makes what lies before end usable. False if there is no memory for it, which becomes nn's
+// failure.
+bool cuda_reach(struct nn *nn, int64_t end);
+
+// Zeroed memory of the device, which the program cannot use; lives as long as nn.
 MUST_CHECK enum status cuda_allocate(struct nn *nn, int64_t bytes, void **memory,
                                      struct error *err);
 

@@ -6,13 +6,15 @@
 #include "nn/cuda/devices.h"
 #include "nn/cuda/kernel.h"
 #include "nn/cuda/side_stream.h"
+#include "nn/cuda/step_memory.h"
 
 struct cuda_device {
     int number;
-    int64_t memory_bytes; // for step memory; the rest is for parameters and the libraries
+    int64_t total_bytes; // of its memory
     cudaStream_t stream;
-    struct plans *plans;     // of cuDNN; NULL without it
-    struct matmuls *matmuls; // of cuBLAS; NULL without it
+    struct step_memory *step_memory; // NULL before it is asked for
+    struct plans *plans;             // of cuDNN; NULL without it
+    struct matmuls *matmuls;         // of cuBLAS; NULL without it
 };
 
 // ---- Opening ----
@@ -26,11 +28,7 @@ static enum status device_open(struct cuda_device **result, int number, struct e
     cudaStream_t stream = NULL;
     code = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
     if (code != cudaSuccess) return cuda_failure(err, "a stream", code);
-    size_t available = 0;
-    size_t total = 0;
-    code = cudaMemGetInfo(&available, &total);
-    if (code != cudaSuccess) return cuda_failure(err, "the device's memory", code);
-    *result = new cuda_device{number, (int64_t)(available / 8 * 7), stream, NULL, NULL};
+    *result = new cuda_device{number, (int64_t)properties.totalGlobalMem, stream, NULL, NULL, NULL};
     TRY(cudnn_plans_open(&(*result)->plans, number, stream, err));
     return cublas_matmuls_open(&(*result)->matmuls, err);
 }
@@ -39,12 +37,14 @@ static void device_close(struct cuda_device *device) {
     if (!device) return;
     cublas_matmuls_close(device->matmuls);
     cudnn_plans_close(device->plans);
+    cudaStreamSynchronize(device->stream);
+    step_memory_close(device->step_memory);
     cudaStreamDestroy(device->stream);
     delete device;
 }
 
-static int64_t device_memory_bytes(const struct cuda_device *device) {
-    return device->memory_bytes;
+static int64_t device_total_bytes(const struct cuda_device *device) {
+    return device->total_bytes;
 }
 
 // Which device a call of CUDA is for is a matter of the thread that makes it.
@@ -56,8 +56,30 @@ static enum status device_enter(struct cuda_device *device, struct error *err) {
 static enum status device_allocate(struct cuda_device *device, int64_t bytes, void **memory,
                                    struct error *err) {
     TRY(device_enter(device, err));
+    cudaError_t code = cudaMalloc(memory, (size_t)bytes);
+    if (code == cudaSuccess) return STATUS_OK;
+    cudaGetLastError(); // it is no launch that failed
+    if (code == cudaErrorMemoryAllocation) return cuda_out_of_memory(err, "memory", 0, bytes);
+    return cuda_failure(err, "memory", code);
+}
+
+static enum status device_allocate_shared(struct cuda_device *device, int64_t bytes, void **memory,
+                                          struct error *err) {
+    TRY(device_enter(device, err));
     cudaError_t code = cudaMallocManaged(memory, (size_t)bytes, cudaMemAttachGlobal);
-    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "step memory", code);
+    return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "managed memory", code);
+}
+
+static enum status device_reserve(struct cuda_device *device, int64_t bytes, void **begin,
+                                  struct error *err) {
+    CHECK(!device->step_memory);
+    TRY(device_enter(device, err));
+    return step_memory_open(&device->step_memory, device->number, bytes, begin, err);
+}
+
+static enum status device_grow(struct cuda_device *device, int64_t end, int64_t *usable,
+                               struct error *err) {
+    return step_memory_grow(device->step_memory, end, usable, err);
 }
 
 static enum status device_allocate_pinned(struct cuda_device *device, int64_t bytes, void **memory,
@@ -119,8 +141,11 @@ gctmask_cuda_backend(void) {
         device_open,
         device_close,
         device_enter,
-        device_memory_bytes,
+        device_total_bytes,
+        device_reserve,
+        device_grow,
         device_allocate,
+        device_allocate_shared,
         device_allocate_pinned,
         device_release,
         device_release_pinned,
@@ -208,11 +233,17 @@ void cuda_wait(struct nn *nn) {
     check(nn, "a kernel failed", cudaStreamSynchronize(cuda_stream(nn)));
 }
 
-static bool device_can_use(const void *data) {
-    cudaPointerAttributes attributes = {};
-    if (cudaPointerGetAttributes(&attributes, data) == cudaSuccess)
-        return attributes.type != cudaMemoryTypeUnregistered;
-    cudaGetLastError(); // an unknown pointer is an answer, not a failure
+static bool lies_in(const void *data, const void *memory, int64_t bytes) {
+    const char *at = (const char *)data;
+    const char *begin = (const char *)memory;
+    return at >= begin && at < begin + bytes;
+}
+
+// Step memory, parameters, pinned memory: the context knows all that there is.
+static bool device_can_use(const struct nn *nn, const void *data) {
+    if (lies_in(data, nn->memory, nn->heap.capacity)) return true;
+    for (const struct cuda_block *block = nn->cuda->blocks; block; block = block->next)
+        if (lies_in(data, block->memory, block->bytes)) return true;
     return false;
 }
 
@@ -220,7 +251,7 @@ void *operand_bytes(struct operands *operands, const void *data, int64_t bytes,
                     enum operand_use use) {
     struct nn *nn = operands->nn;
     if (!data || bytes == 0) return NULL;
-    if (device_can_use(data)) return (void *)data;
+    if (device_can_use(nn, data)) return (void *)data;
     CHECK(operands->count < MAX_OPERANDS);
     void *device = nn_scratch(nn, (bytes + 3) / (int64_t)sizeof(float));
     if (!device) return NULL;

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include <cuda.h>
+
 #include "nn/cuda/gpu.h"
 #include "tests/cuda/emulator/stream.h"
 #include "tests/cuda/emulator/stream_calls.h"
@@ -177,6 +179,91 @@ bool host_reads_device(void) {
     return data[0] == 0;
 }
 
+// Launches whose work the emulator puts off.
+static void defer() {
+    setenv("CUDA_EMULATOR_LAUNCH", "deferred", 1);
+}
+
+// Device memory that is mapped in two pieces.
+struct mapped {
+    static constexpr size_t PIECE = 2 << 20;
+    CUdeviceptr begin = 0;
+
+    mapped() {
+        const CUmemLocation location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+        const CUmemAccessDesc access = {location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+        CUmemAllocationProp kind = {};
+        kind.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+        kind.location = location;
+        cuMemAddressReserve(&begin, 4 * PIECE, 0, 0, 0);
+        for (int i = 0; i < 2; i++) {
+            CUmemGenericAllocationHandle piece = 0;
+            cuMemCreate(&piece, PIECE, &kind, 0);
+            cuMemMap(at(i), PIECE, 0, piece, 0);
+            cuMemRelease(piece);
+            cuMemSetAccess(at(i), PIECE, &access, 1);
+        }
+    }
+    ~mapped() {
+        for (int i = 0; i < 2; i++)
+            cuMemUnmap(at(i), PIECE);
+        cuMemAddressFree(begin, 4 * PIECE);
+    }
+    CUdeviceptr at(int piece) const {
+        return begin + (CUdeviceptr)piece * PIECE;
+    }
+    int *data() const {
+        return reinterpret_cast<int *>(begin);
+    }
+};
+
+// Across the border of the pieces, and all of it is free in the end.
+bool use_mapped(void) {
+    size_t before = 0;
+    size_t after = 0;
+    size_t total = 0;
+    int one = 41;
+    int pair[2] = {0, 0};
+    cudaMemGetInfo(&before, &total);
+    {
+        mapped m;
+        int *border = m.data() + mapped::PIECE / sizeof(int);
+        cudaMemcpyAsync(border, &one, sizeof one, cudaMemcpyDefault, nullptr);
+        GPU_LAUNCH(add_one, 1, 2, 0, nullptr, border - 1);
+        cudaMemcpyAsync(pair, border - 1, sizeof pair, cudaMemcpyDefault, nullptr);
+        cudaMemGetInfo(&after, &total);
+        if (after != before - 2 * mapped::PIECE) return false;
+    }
+    cudaMemGetInfo(&after, &total);
+    return pair[0] == 0 && pair[1] == 42 && after == before;
+}
+
+bool host_reads_mapped(void) {
+    mapped m;
+    GPU_LAUNCH(add_one, 1, 32, 0, nullptr, m.data());
+    return m.data()[0] == 0;
+}
+
+bool write_behind_mapped(void) {
+    mapped m;
+    GPU_LAUNCH(write_at, 1, 32, 0, nullptr, m.data(), (int)(2 * mapped::PIECE / sizeof(int)));
+    return true;
+}
+
+// What a copy brings to pinned memory is there when the program has waited.
+bool read_pinned(bool waits) {
+    numbers n(COUNT);
+    int *data = nullptr;
+    cudaMallocHost((void **)&data, sizeof *data);
+    data[0] = 1;
+    defer();
+    cudaMemcpyAsync(data, n.data + 1, sizeof *data, cudaMemcpyDefault, nullptr);
+    if (waits) cudaStreamSynchronize(nullptr);
+    bool is_there = data[0] == 1;
+    cudaFreeHost(data);
+    return is_there;
+}
+
 bool uninitialised(void) {
     int *data = nullptr;
     cudaMallocManaged((void **)&data, 32 * sizeof *data);
@@ -188,11 +275,6 @@ bool too_many_threads(void) {
     numbers n(2048);
     GPU_LAUNCH(add_one, 1, 2048, 0, nullptr, n.data);
     return true;
-}
-
-// Launches whose work the emulator puts off.
-static void defer() {
-    setenv("CUDA_EMULATOR_LAUNCH", "deferred", 1);
 }
 
 bool read_after_waiting(void) {

@@ -20,7 +20,11 @@ bool barrier_in_a_branch(void);   // half of the threads wait at another line
 bool barrier_after_an_end(void);  // a thread has left before
 bool host_pointer(void);
 bool host_reads_device(void);
-bool uninitialised(void); // counts on zeros
+bool use_mapped(void); // memory that is mapped piece by piece
+bool host_reads_mapped(void);
+bool write_behind_mapped(void);
+bool read_pinned(bool waits); // what a copy brings there
+bool uninitialised(void);     // counts on zeros
 bool too_many_threads(void);
 bool read_after_waiting(void); // sound, with launches that are deferred
 bool copy_before_changing(void);

@@ -68,9 +68,16 @@ static void memory_of_the_other(void) {
     EXPECT(!uninitialised());
 }
 
+static void mapped_memory(void) {
+    EXPECT(use_mapped());
+    EXPECT_CONTAINS(report_of(host_reads_mapped), "host code touches device memory");
+    EXPECT_CONTAINS(report_of(write_behind_mapped), "outside of all memory");
+}
+
 static void sound_waits(void) {
     EXPECT(read_after_waiting());
     EXPECT(copy_before_changing());
+    EXPECT(read_pinned(true));
     unsetenv("CUDA_EMULATOR_LAUNCH");
 }
 
@@ -78,6 +85,8 @@ static void missing_waits(void) {
     EXPECT_CONTAINS(report_of(read_without_waiting),
                     "host code touches managed memory without waiting for the device");
     EXPECT_CONTAINS(report_of(write_without_waiting), "without waiting for the device");
+    EXPECT(!read_pinned(false));
+    unsetenv("CUDA_EMULATOR_LAUNCH");
 }
 
 static void streams(void) {
@@ -132,6 +141,7 @@ int main(int argc, char **argv) {
                                           {"bad_shuffles", bad_shuffles},
                                           {"bad_barriers", bad_barriers},
                                           {"memory_of_the_other", memory_of_the_other},
+                                          {"mapped_memory", mapped_memory},
                                           {"sound_waits", sound_waits},
                                           {"missing_waits", missing_waits},
                                           {"streams", streams},

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "nn/cuda/facts.h"
+#include "nn/cuda/module.h"
 #include "nn/nn.h"
 #include "nn/softmax/softmax.h"
 #include "tests/harness.h"
@@ -42,10 +43,60 @@ static void old_device(void) {
     unsetenv("CUDA_EMULATOR_CAPABILITY");
 }
 
+// ---- Memory ----
+
+static struct nn *open_context(void) {
+    struct nn *nn = NULL;
+    struct error err;
+    // More than there is means all that there is.
+    const struct nn_options options = {
+        .device = NN_CUDA, .cuda_module = CUDA_MODULE, .memory_bytes = (int64_t)1 << 50};
+    EXPECT_OK(nn_create(&nn, &options, &err), &err);
+    REQUIRE(nn != NULL);
+    return nn;
+}
+
+// Takes so many MiB for the time of a step.
+static void expect_step(struct nn *nn, int64_t mebibytes, const char *message) {
+    struct error err = {0};
+    nn_begin(nn, NN_INFERENCE);
+    const struct tensor *t = nn_tensor(nn, mebibytes, 512, 512, 1);
+    EXPECT((t->data == NULL) == (message != NULL));
+    EXPECT_STATUS(nn_status(nn, &err), message ? STATUS_MEMORY : STATUS_OK, &err);
+    EXPECT_TEXT(err.message, message ? message : "");
+}
+
+// A context takes what its steps need, so that two share a device; what is missing is said, and the
+// next step, which needs less, goes on.
 static void no_memory(void) {
-    expect_failure(
-        (struct nn_options){.cuda_module = CUDA_MODULE, .memory_bytes = (int64_t)1 << 50},
-        STATUS_MEMORY, "CUDA: step memory: out of memory");
+    setenv("CUDA_EMULATOR_MEMORY", "512", 1);
+    struct nn *first = open_context();
+    struct nn *second = open_context();
+    expect_step(first, 300, NULL);
+    expect_step(second, 100, NULL);
+    expect_step(second, 200,
+                "CUDA: step memory: out of memory: 256 MiB are wanted, 128 MiB more than so far, "
+                "and 64 of the device's 512 MiB are free");
+    expect_step(second, 120, NULL);
+    nn_destroy(first);
+    expect_step(second, 200, NULL);
+    expect_step(second, 600, "step memory: no room for 629145600 bytes beside 0 in use");
+    nn_destroy(second);
+    unsetenv("CUDA_EMULATOR_MEMORY");
+}
+
+static void no_memory_for_parameters(void) {
+    void *memory = NULL;
+    struct error err = {0};
+    setenv("CUDA_EMULATOR_MEMORY", "64", 1);
+    struct nn *nn = open_context();
+    EXPECT_OK(cuda_allocate(nn, 48 << 20, &memory, &err), &err);
+    EXPECT_STATUS(cuda_allocate(nn, 32 << 20, &memory, &err), STATUS_MEMORY, &err);
+    EXPECT_TEXT(err.message, "CUDA: memory: out of memory: 32 MiB are wanted, and 16 of the "
+                             "device's 64 MiB are free");
+    EXPECT_OK(nn_status(nn, &err), &err);
+    nn_destroy(nn);
+    unsetenv("CUDA_EMULATOR_MEMORY");
 }
 
 static void opens(void) {
@@ -159,6 +210,7 @@ int main(int argc, char **argv) {
                                           {"no_device", no_device},
                                           {"old_device", old_device},
                                           {"no_memory", no_memory},
+                                          {"no_memory_for_parameters", no_memory_for_parameters},
                                           {"opens", opens},
                                           {"two_devices", two_devices},
                                           {"facts", facts},

@@ -13,15 +13,13 @@ namespace {
 
 constexpr size_t ALIGNMENT = 16; // of an end, so that what lies behind it is found
 constexpr size_t POISONED_BYTES = 64 << 20;
-constexpr size_t DEVICE_BYTES = static_cast<size_t>(4) << 30;
 
 struct allocation {
     char *begin; // what the program has
     size_t bytes;
     char *pages;
     size_t page_bytes; // without the guards, one on either side
-    bool managed;
-    bool pinned; // the program's own, which the device reaches
+    emulator_memory kind;
     bool closed; // managed, and not to be touched now
     int device;
 };
@@ -37,21 +35,39 @@ std::recursive_mutex &mutex() {
     return *one;
 }
 
+// What is taken of each device's memory.
+std::map<int, size_t> &taken() {
+    static auto *all = new std::map<int, size_t>;
+    return *all;
+}
+
 thread_local int device_of_thread;
 thread_local cudaError_t last_error;
 int open_depth;
 emulator_use closed_for;
 
+// CUDA_EMULATOR_MEMORY makes devices of so many MiB.
+size_t device_bytes() {
+    const char *wanted = getenv("CUDA_EMULATOR_MEMORY");
+    return static_cast<size_t>(wanted ? atoi(wanted) : 4096) << 20;
+}
+
 void protect(const allocation &a, bool open) {
     mprotect(a.pages, a.page_bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
-cudaError_t allocate(void **pointer, size_t bytes, bool managed, bool pinned) {
+bool is_devices_alone(const allocation &a) {
+    return a.kind == emulator_memory::device || a.kind == emulator_memory::block;
+}
+
+cudaError_t allocate(void **pointer, size_t bytes, emulator_memory kind) {
     const emulator_turn turn;
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     *pointer = nullptr;
     if (bytes == 0) return cudaSuccess;
-    if (bytes > DEVICE_BYTES) return cudaErrorMemoryAllocation;
+    if (bytes > device_bytes()) return cudaErrorMemoryAllocation;
+    if (kind == emulator_memory::device && !emulator_take(device_of_thread, bytes))
+        return cudaErrorMemoryAllocation;
     size_t page_bytes = (bytes + page - 1) / page * page;
     void *pages = mmap(nullptr, page_bytes + 2 * page, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -61,10 +77,10 @@ cudaError_t allocate(void **pointer, size_t bytes, bool managed, bool pinned) {
     char *begin = first + (page_bytes - bytes) / ALIGNMENT * ALIGNMENT;
     if (bytes <= POISONED_BYTES) memset(first, 0xFF, page_bytes); // NaN: nobody may rely on zeros
     mprotect(first + page_bytes, page, PROT_NONE);
-    bool closed = managed && !open_depth && emulator_is_closed(device_of_thread);
-    const allocation made = {begin,   bytes,  first,  page_bytes,
-                             managed, pinned, closed, device_of_thread};
-    if (made.closed || (!open_depth && !pinned && !managed)) protect(made, false);
+    bool closed =
+        kind == emulator_memory::managed && !open_depth && emulator_is_closed(device_of_thread);
+    const allocation made = {begin, bytes, first, page_bytes, kind, closed, device_of_thread};
+    if (closed || (!open_depth && is_devices_alone(made))) protect(made, false);
     allocations()[begin + bytes - 1] = made;
     *pointer = begin;
     return cudaSuccess;
@@ -101,12 +117,12 @@ bool emulator_is_within_device_memory(const void *pointer, size_t bytes) {
 
 bool emulator_is_managed_memory(const void *pointer) {
     const allocation *a = find(pointer);
-    return a && a->managed;
+    return a && a->kind == emulator_memory::managed;
 }
 
-bool emulator_find_managed_memory(const void *pointer, const char **begin, size_t *bytes) {
+bool emulator_find_global_memory(const void *pointer, const char **begin, size_t *bytes) {
     const allocation *a = find(pointer);
-    if (!a || !a->managed) return false;
+    if (!a || a->kind == emulator_memory::pinned || a->kind == emulator_memory::block) return false;
     *begin = a->begin;
     *bytes = a->bytes;
     return true;
@@ -116,7 +132,32 @@ void emulator_open_device_memory(bool open) {
     open_depth += open ? 1 : -1;
     if (open_depth > 1 || (open_depth == 1 && !open)) return;
     for (const auto &item : allocations())
-        if (!item.second.managed && !item.second.pinned) protect(item.second, open);
+        if (is_devices_alone(item.second)) protect(item.second, open);
+}
+
+bool emulator_take(int device, size_t bytes) {
+    if (taken()[device] + bytes > device_bytes()) return false;
+    taken()[device] += bytes;
+    return true;
+}
+
+void emulator_give_back(int device, size_t bytes) {
+    taken()[device] -= bytes;
+}
+
+void emulator_extend(void *begin, size_t bytes, size_t more, int device) {
+    if (bytes) emulator_forget(begin, bytes);
+    char *first = static_cast<char *>(begin);
+    const allocation made = {first, bytes + more, first, bytes + more, emulator_memory::device,
+                             false, device};
+    protect(made, true);
+    if (more <= POISONED_BYTES) memset(first + bytes, 0xFF, more);
+    if (!open_depth) protect(made, false);
+    allocations()[first + made.bytes - 1] = made;
+}
+
+void emulator_forget(void *begin, size_t bytes) {
+    allocations().erase(static_cast<char *>(begin) + bytes - 1);
 }
 
 bool emulator_is_closed(int device) {
@@ -131,7 +172,7 @@ void emulator_close_managed_memory(const emulator_use &use) {
         bool close = use.devices.count(a.device) != 0;
         for (const void *address : use.addresses)
             close = close || find(address) == &a;
-        if (!a.managed || a.closed == close) continue;
+        if (a.kind != emulator_memory::managed || a.closed == close) continue;
         a.closed = close;
         protect(a, !close);
     }
@@ -190,17 +231,14 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int) {
     snprintf(properties->name, sizeof properties->name, "emulated device");
     properties->major = capability ? atoi(capability) / 10 : 9;
     properties->minor = capability ? atoi(capability) % 10 : 0;
-    properties->totalGlobalMem = DEVICE_BYTES;
+    properties->totalGlobalMem = device_bytes();
     return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
-    *available = *total = DEVICE_BYTES;
-    return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
-    *value = 1;
+    const emulator_turn turn;
+    *total = device_bytes();
+    *available = *total - taken()[device_of_thread];
     return cudaSuccess;
 }
 
@@ -223,15 +261,21 @@ int emulator_device() {
 }
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
-    return allocate(pointer, bytes, false, false);
+    return allocate(pointer, bytes, emulator_memory::device);
 }
 
 cudaError_t cudaMallocManaged(void **pointer, size_t bytes, unsigned) {
-    return allocate(pointer, bytes, true, false);
+    return allocate(pointer, bytes, emulator_memory::managed);
 }
 
 cudaError_t cudaMallocHost(void **pointer, size_t bytes) {
-    return allocate(pointer, bytes, false, true);
+    return allocate(pointer, bytes, emulator_memory::pinned);
+}
+
+void *emulator_allocate_for_block(size_t bytes) {
+    void *memory = nullptr;
+    allocate(&memory, bytes, emulator_memory::block);
+    return memory;
 }
 
 cudaError_t cudaFreeHost(void *pointer) {
@@ -246,18 +290,9 @@ cudaError_t cudaFree(void *pointer) {
     emulator_finish_all();
     allocation copy = *a;
     allocations().erase(copy.begin + copy.bytes - 1);
+    if (copy.kind == emulator_memory::device) emulator_give_back(copy.device, copy.bytes);
     size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     munmap(copy.pages - page, copy.page_bytes + 2 * page);
-    return cudaSuccess;
-}
-
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
-    const emulator_turn turn;
-    const allocation *a = find(pointer);
-    attributes->type = !a           ? cudaMemoryTypeUnregistered
-                       : a->managed ? cudaMemoryTypeManaged
-                       : a->pinned  ? cudaMemoryTypeHost
-                                    : cudaMemoryTypeDevice;
     return cudaSuccess;
 }
 
@@ -266,12 +301,14 @@ static bool lies(const void *pointer, size_t bytes, bool on_device) {
     const allocation *a = find(pointer);
     if (!a) return !on_device;
     const char *end = static_cast<const char *>(pointer) + bytes;
-    return (a->pinned ? !on_device : on_device || a->managed) && end <= a->begin + a->bytes;
+    bool fits =
+        a->kind == emulator_memory::managed || (a->kind == emulator_memory::pinned) != on_device;
+    return fits && end <= a->begin + a->bytes;
 }
 
 static bool is_pinned(const void *pointer) {
     const allocation *a = find(pointer);
-    return a && a->pinned;
+    return a && a->kind == emulator_memory::pinned;
 }
 
 // As copies of pageable memory are on a device: what comes from there is taken at once, and who
@@ -285,13 +322,15 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         return cudaErrorInvalidValue;
     if (kind == cudaMemcpyDeviceToDevice && (!lies(to, bytes, true) || !lies(from, bytes, true)))
         return cudaErrorInvalidValue;
-    std::vector<char> taken;
+    std::vector<char> copy;
     bool is_upload = !emulator_is_device_memory(from);
     bool is_download = !emulator_is_device_memory(to);
-    if (is_upload) taken.assign((const char *)from, (const char *)from + bytes);
-    emulator_enqueue(stream, [=, taken = std::move(taken)] {
+    if (is_upload) copy.assign((const char *)from, (const char *)from + bytes);
+    // What comes to the program is not there before.
+    if (is_pinned(to) && !is_upload && !is_pinned(from)) memset(to, 0xFF, bytes);
+    emulator_enqueue(stream, [=, copy = std::move(copy)] {
         emulator_open_device_memory(true);
-        memcpy(to, is_upload ? taken.data() : from, bytes);
+        memcpy(to, is_upload ? copy.data() : from, bytes);
         emulator_open_device_memory(false);
     });
     emulator_counted.uploads += is_upload;

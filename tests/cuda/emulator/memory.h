@@ -27,8 +27,24 @@ bool emulator_is_lost(int device);
 // The device that the calling thread has chosen.
 int emulator_device();
 bool emulator_is_managed_memory(const void *pointer);
-// The allocation that it lies in; false if it does not lie in managed memory.
-bool emulator_find_managed_memory(const void *pointer, const char **begin, size_t *bytes);
+// The allocation that it lies in; false if that is the program's or a block's.
+bool emulator_find_global_memory(const void *pointer, const char **begin, size_t *bytes);
+
+enum class emulator_memory {
+    device,  // the device's alone
+    managed, // the program's as well
+    pinned,  // the program's own, which the device reaches
+    block,   // dynamic shared memory
+};
+void *emulator_allocate_for_block(size_t bytes); // for cudaFree
+
+// Of a device's memory; false if there is not so much.
+bool emulator_take(int device, size_t bytes);
+void emulator_give_back(int device, size_t bytes);
+
+// Makes so many more bytes behind those at begin, which are one allocation with them, the device's.
+void emulator_extend(void *begin, size_t bytes, size_t more, int device);
+void emulator_forget(void *begin, size_t bytes);
 
 // Plain device memory can be touched while a kernel runs, or while the runtime copies, only.
 void emulator_open_device_memory(bool open);

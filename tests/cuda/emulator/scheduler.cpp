@@ -316,7 +316,7 @@ void run(const launch &what, size_t shared_bytes) {
     num_run++;
     check_configuration(shared_bytes);
     void *shared = nullptr;
-    if (shared_bytes) cudaMalloc(&shared, shared_bytes);
+    if (shared_bytes) shared = emulator_allocate_for_block(shared_bytes);
     emulator_open_device_memory(true);
     set_threads();
     emulated_place = {{}, what.block, what.grid, shared};

@@ -89,7 +89,9 @@ template <class Action> void with_open_memory(Action action) {
     if (is_working) return;
     is_working = true;
     emulator_close_managed_memory({});
+    emulator_open_device_memory(true); // once for all that is done
     action();
+    emulator_open_device_memory(false);
     is_working = false;
     emulator_close_managed_memory(find_use());
 }
@@ -120,7 +122,13 @@ void enqueue(cudaStream_t stream, work work) {
 // ---- For other libraries ----
 
 void enqueue_call(void *stream, bool (*work)(void *argument), void *argument, const void *memory) {
-    enqueue(static_cast<cudaStream_t>(stream), {[=] { return work(argument); }, false, memory});
+    const auto attempt = [=] {
+        emulator_open_device_memory(true);
+        bool is_done = work(argument);
+        emulator_open_device_memory(false);
+        return is_done;
+    };
+    enqueue(static_cast<cudaStream_t>(stream), {attempt, false, memory});
 }
 
 int device_of(const void *stream) {

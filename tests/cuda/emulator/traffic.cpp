@@ -31,7 +31,7 @@ struct {
 
 bool find(const char *address) {
     if (address >= last.begin && address < last.begin + last.bytes) return true;
-    if (!emulator_find_managed_memory(address, &last.begin, &last.bytes)) return false;
+    if (!emulator_find_global_memory(address, &last.begin, &last.bytes)) return false;
     last.sectors = &all()[last.begin];
     size_t count = last.bytes / SECTOR_BYTES + 2;
     last.sectors->by_read.resize(count);
