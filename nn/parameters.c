@@ -32,6 +32,7 @@ void parameters_init(struct parameters *parameters, struct arena *arena) {
     *parameters = (struct parameters){
         .arena = arena,
         .version = 1,
+        .frozen_version = 1,
         .spare = {.name = "", .num_dims = 1, .shape = {1}, .count = 1},
     };
 }
@@ -278,6 +279,11 @@ void parameters_clear_gradients(struct parameters *parameters) {
 }
 
 void parameters_changed(struct parameters *parameters) {
+    parameters->version++;
+    parameters->frozen_version++;
+}
+
+void parameters_trained(struct parameters *parameters) {
     parameters->version++;
 }
 

@@ -87,6 +87,7 @@ struct parameters {
     float *host;   // the program's copy of data, if moved
     float *copy;   // the program's of what parameters_read_array was asked for; NULL: nothing yet
     uint64_t version; // changes whenever values may have changed: what was derived is stale
+    uint64_t frozen_version; // the same of those that are not trained
     // Stands in when memory is exhausted, so that builders need no checks of their own.
     struct parameter spare;
 };
@@ -151,6 +152,15 @@ void parameters_clear_gradients(struct parameters *parameters);
 
 // To be called after values were written, unless by parameters_write.
 void parameters_changed(struct parameters *parameters);
+
+// To be called after a solver's step, which leaves alone what is not trained.
+void parameters_trained(struct parameters *parameters);
+
+// The version of the values of one.
+static inline uint64_t parameter_version(const struct parameter *parameter) {
+    const struct parameters *owner = parameter->owner;
+    return parameter->trainable ? owner->version : owner->frozen_version;
+}
 
 // Whether it belongs to a frozen batch norm.
 bool parameter_is_frozen_norm(const struct parameter *parameter);

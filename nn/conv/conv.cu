@@ -4,7 +4,7 @@
 // image, and backward the gate's gradient is read off the weights' gradient: no pass over
 // activations either way. Elsewhere (the maps of regions) activations are scaled.
 
-#include "nn/cuda/columns.h"
+#include "nn/conv/conv_pack.h"
 #include "nn/cuda/dnn.h"
 #include "nn/cuda/kept.h"
 #include "nn/cuda/rows.h"
@@ -16,117 +16,42 @@ extern "C" {
 #include "nn/gate/gate_defers.h"
 }
 
-// ---- Weights ----
-
-// [out, kernel, kernel, in / groups], from [out, in / groups, kernel, kernel].
-struct layout {
-    int64_t count, taps, channels; // kernel^2; in / groups
-    int64_t out_of_group;
-};
-
-static struct layout layout_of(const struct conv *conv) {
-    return layout{conv->weight->count, conv->kernel * conv->kernel,
-                  conv->in_channels / conv->groups, conv->out_channels / conv->groups};
-}
-
-// Where packed weight i comes from.
-static __device__ int64_t source_of(const struct layout &l, int64_t i) {
-    int64_t channel = i % l.channels;
-    int64_t tap = i / l.channels % l.taps;
-    return (i / l.channels / l.taps * l.channels + channel) * l.taps + tap;
-}
-
-// What multiplies packed weight i: the norm's scale of its output and the gate of its input.
-static __device__ float factor_of(const struct layout &l, int64_t i, const float *norm,
-                                  const float *gates) {
-    int64_t out = i / l.channels / l.taps;
-    float factor = norm ? norm[out] : 1;
-    if (gates) factor *= gates[out / l.out_of_group * l.channels + i % l.channels];
-    return factor;
-}
-
-template <class Number>
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pack(const float *weights, struct layout l, const float *norm, const float *gates,
-         Number *packed) {
-    int64_t i = global_index();
-    if (i < l.count)
-        packed[i] = rounded<Number>(weights[source_of(l, i)] * factor_of(l, i, norm, gates));
-}
-
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    add_packed(const float *packed, struct layout l, const float *norm, const float *gates,
-               float *grad) {
-    int64_t i = global_index();
-    if (i < l.count) grad[source_of(l, i)] += packed[i] * factor_of(l, i, norm, gates);
-}
-
-static void run_pack(struct nn *nn, const struct conv *conv, const float *norm, const float *gates,
-                     struct numbers packed) {
-    struct operands o = {.nn = nn};
-    struct layout layout = layout_of(conv);
-    const float *weights = operand_values(&o, conv->weight);
-    with_type(packed.type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (pack<Number>), blocks_for(layout.count, BLOCK_THREADS), BLOCK_THREADS, 0,
-               weights, layout, norm, gates, packed.as<Number>());
-    });
-    operands_end(&o);
-}
-
 // ---- What is kept ----
 
-// In inference, from image to image.
+// From image to image.
 struct conv_cache {
     struct kept norm;    // its factors
-    struct kept weights; // packed, with the norm
+    struct kept weights; // packed, with the norm; in inference
 };
 
-static const float *kept_norm(struct nn *nn, const struct conv *conv, struct conv_cache *cache) {
+// The factors of the frozen norm; NULL without one, or after a failure.
+static const float *kept_norm(struct nn *nn, struct conv *conv) {
+    struct conv_cache *cache = conv->norm ? cuda_cache(nn, &conv->cache) : NULL;
+    if (!cache) return NULL;
     int64_t count = 2 * conv->out_channels;
-    return cuda_kept(nn, &cache->norm, conv->weight, count, 0, [&](float *values) {
+    return cuda_kept(nn, &cache->norm, conv->norm->weight, count, 0, [&](float *values) {
         float *factors = cuda_norm_factors(nn, conv->norm, conv->out_channels);
         cuda_copy(nn, values, factors, count * (int64_t)sizeof *factors);
         nn_scratch_free(nn, factors);
     });
 }
 
-static struct numbers kept_weights(struct nn *nn, const struct conv *conv, struct conv_cache *cache,
-                                   const float *norm) {
-    return cuda_kept_numbers(
-        nn, &cache->weights, conv->weight, nn->activations, conv->weight->count, 0,
-        [&](struct numbers values) { run_pack(nn, conv, norm, NULL, values); });
-}
-
-// The norm's factors, NULL without a norm, and packed weights, if they are wanted: kept ones, or
-// scratch memory.
-struct prepared {
-    const float *norm;
-    struct numbers weights;
-    float *scratch_norm;
-    void *scratch_weights;
-};
-
-static struct prepared prepare(struct nn *nn, struct conv *conv, bool wants_weights) {
-    struct prepared p = {};
+// Packed weights with the norm: kept ones, or scratch memory, whose address is *scratch, which is
+// NULL otherwise.
+static struct numbers packed_weights(struct nn *nn, struct conv *conv, const float *norm,
+                                     void **scratch) {
+    *scratch = NULL;
     if (nn->mode == NN_INFERENCE) {
         struct conv_cache *cache = cuda_cache(nn, &conv->cache);
-        if (cache && conv->norm) p.norm = kept_norm(nn, conv, cache);
-        if (cache && wants_weights) p.weights = kept_weights(nn, conv, cache, p.norm);
-        return p;
+        if (!cache) return numbers();
+        return cuda_kept_numbers(
+            nn, &cache->weights, conv->weight, nn->activations, conv->weight->count, 0,
+            [&](struct numbers values) { cuda_conv_pack(nn, conv, norm, NULL, values); });
     }
-    if (conv->norm) p.scratch_norm = cuda_norm_factors(nn, conv->norm, conv->out_channels);
-    p.norm = p.scratch_norm;
-    if (!wants_weights) return p;
-    p.weights = scratch_numbers(nn, nn->activations, conv->weight->count);
-    p.scratch_weights = p.weights.data;
-    run_pack(nn, conv, p.norm, NULL, p.weights);
-    return p;
-}
-
-static void prepared_end(struct nn *nn, const struct prepared *p) {
-    nn_scratch_free(nn, p->scratch_weights);
-    nn_scratch_free(nn, p->scratch_norm);
+    struct numbers weights = scratch_numbers(nn, nn->activations, conv->weight->count);
+    *scratch = weights.data;
+    cuda_conv_pack(nn, conv, norm, NULL, weights);
+    return weights;
 }
 
 // ---- Forward ----
@@ -158,7 +83,7 @@ static void run_folded(struct nn *nn, const struct conv_call *call, const struct
         struct dnn_epilogue own = *epilogue;
         own.residual = image_at(epilogue->residual, y, i);
         if (own.squares) own.squares = epilogue->squares + i * y->c;
-        run_pack(nn, call->conv, norm, call->gates + i * x->c, weights);
+        cuda_conv_pack(nn, call->conv, norm, call->gates + i * x->c, weights);
         dnn_forward(nn, &shape, image_at(maps->x, x, i), weights, &own, image_at(maps->y, y, i));
     }
     nn_scratch_free(nn, weights.data);
@@ -178,8 +103,8 @@ static void run_whole(struct nn *nn, const struct conv_call *call, const struct 
     nn_scratch_free(nn, scaled.data);
 }
 
-static void run(struct nn *nn, const struct conv_call *call, const struct prepared *prepared,
-                bool folds, const struct dnn_epilogue *epilogue) {
+static void run(struct nn *nn, const struct conv_call *call, const float *norm,
+                const struct dnn_epilogue *epilogue) {
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
     void *copy = NULL;
@@ -187,10 +112,14 @@ static void run(struct nn *nn, const struct conv_call *call, const struct prepar
     maps.x = cuda_rows_as(nn, nn->activations, data_of(x), tensor_count(x), &copy);
     maps.y = data_of(y);
     if (nn_failed(nn)) return;
-    if (folds)
-        run_folded(nn, call, &maps, prepared->norm, epilogue);
-    else
-        run_whole(nn, call, &maps, prepared->weights, epilogue);
+    if (call->gates && conv_folds_gate(call->conv, x)) {
+        run_folded(nn, call, &maps, norm, epilogue);
+    } else {
+        void *scratch = NULL;
+        struct numbers weights = packed_weights(nn, call->conv, norm, &scratch);
+        run_whole(nn, call, &maps, weights, epilogue);
+        nn_scratch_free(nn, scratch);
+    }
     nn_scratch_free(nn, copy);
 }
 
@@ -205,23 +134,16 @@ void cuda_conv_forward(struct nn *nn, struct call *base) {
     struct conv_call *call = (struct conv_call *)base;
     struct conv *conv = call->conv;
     struct tensor *x = base->inputs[0];
-    if (conv->gate) {
-        cuda_gate_embed(nn, conv->gate, x);
-        call->gates = nn_scratch(nn, x->n * x->c);
-        if (nn_failed(nn)) return;
-        cuda_gate_compute(nn, conv->gate, x->embedding, x->n, call->gates);
-    }
-    bool folds = call->gates && conv_folds_gate(conv, x);
-    struct prepared prepared = prepare(nn, conv, !folds);
+    if (conv->gate) call->gates = cuda_gate_open(nn, conv->gate, x);
+    const float *norm = kept_norm(nn, conv);
+    bool sums_squares = conv_sums_squares(conv) && dnn_sums_squares(nn);
     struct operands o = {.nn = nn};
     struct dnn_epilogue epilogue = {operand_values(&o, conv->bias), data_of(call->residual),
-                                    call->relu,
-                                    conv_sums_squares(conv) ? squares_of(nn, base->out) : NULL};
-    if (prepared.norm) epilogue.bias = prepared.norm + conv->out_channels;
+                                    call->relu, sums_squares ? squares_of(nn, base->out) : NULL};
+    if (norm) epilogue.bias = norm + conv->out_channels;
     if (nn_failed(nn)) return;
-    run(nn, call, &prepared, folds, &epilogue);
+    run(nn, call, norm, &epilogue);
     operands_end(&o);
-    prepared_end(nn, &prepared);
     if (nn->mode == NN_INFERENCE) {
         nn_scratch_free(nn, call->gates);
         call->gates = NULL;
@@ -237,35 +159,28 @@ struct backward {
     struct tensor *x;
     const struct tensor *y;
     struct numbers values, dy; // of x and dLoss/dy, of the product's type
-    struct numbers weights;    // packed, with the norm but without gates
     const float *norm;         // the factors of the frozen norm, or NULL
-    float *weights_grad;       // of the parameter; NULL if it is frozen
     bool folds;                // the gates were folded into the weights
-    float *opened;             // [n, in]: dLoss/dg
+    // What flows through the gates' sums: whether it waits at x (gate_defers.h), where it is, [n,
+    // in], and whether something is there already.
+    bool defers;
+    float *pull;
+    bool adds_pull;
 };
 
-static void accumulate(const struct backward *b, const float *packed, const float *gates) {
-    struct layout layout = layout_of(b->conv);
-    if (b->weights_grad)
-        LAUNCH(b->nn, add_packed, blocks_for(layout.count, BLOCK_THREADS), BLOCK_THREADS, 0, packed,
-               layout, b->norm, gates, b->weights_grad);
-}
-
-// From each image's gradient of the unscaled weights to its gates': sum over outputs and taps of
-// W dWx for each input channel.
+// Of each image the gradient of the weights without gates, which is that of the gates, too.
 static void folded_weights_backward(const struct backward *b) {
     struct nn *nn = b->nn;
-    const struct conv *conv = b->conv;
-    struct layout layout = layout_of(conv);
-    struct dnn_shape shape = shape_of(conv, b->x, b->y, 1);
-    float *packed = nn_scratch(nn, layout.count);
-    for (int64_t i = 0; i < b->x->n && !nn_failed(nn); i++) {
-        dnn_backward_weights(nn, &shape, image_at(b->values, b->x, i), image_at(b->dy, b->y, i),
+    const struct tensor *x = b->x;
+    struct dnn_shape shape = shape_of(b->conv, x, b->y, 1);
+    float *packed = nn_scratch(nn, b->conv->weight->count);
+    for (int64_t i = 0; i < x->n && !nn_failed(nn); i++) {
+        int64_t at = i * x->c;
+        const struct conv_gates gates = {b->call->gates + at, x->embedding + at, b->pull + at,
+                                         b->adds_pull};
+        dnn_backward_weights(nn, &shape, image_at(b->values, x, i), image_at(b->dy, b->y, i),
                              packed);
-        cuda_columns_reduce(nn, COLUMNS_DOT, packed, b->weights, conv->groups,
-                            layout.out_of_group * layout.taps, layout.channels,
-                            b->opened + i * b->x->c);
-        accumulate(b, packed, b->call->gates + i * b->x->c);
+        cuda_conv_unpack_gated(nn, b->conv, packed, b->norm, &gates);
     }
     nn_scratch_free(nn, packed);
 }
@@ -277,7 +192,7 @@ static void weights_backward(const struct backward *b) {
         folded_weights_backward(b);
         return;
     }
-    if (!b->weights_grad) return;
+    if (!b->conv->weight->grad) return;
     struct dnn_shape shape = shape_of(b->conv, x, b->y, x->n);
     float *packed = nn_scratch(nn, b->conv->weight->count);
     struct numbers scaled;
@@ -286,9 +201,20 @@ static void weights_backward(const struct backward *b) {
     if (scaled.data)
         cuda_rows_scale(nn, b->values, b->call->gates, x->n, x->h * x->w, x->c, scaled);
     dnn_backward_weights(nn, &shape, scaled.data ? scaled : b->values, b->dy, packed);
-    accumulate(b, packed, NULL);
+    cuda_conv_unpack(nn, b->conv, packed, b->norm);
     nn_scratch_free(nn, scaled.data);
     nn_scratch_free(nn, packed);
+}
+
+// Through the convolution alone, whose weights have no gates.
+static void plain_data_backward(const struct backward *b, bool add, struct numbers grad) {
+    struct nn *nn = b->nn;
+    struct dnn_shape shape = shape_of(b->conv, b->x, b->y, b->x->n);
+    struct numbers weights = scratch_numbers(nn, nn->activations, b->conv->weight->count);
+    if (nn_failed(nn)) return;
+    cuda_conv_pack(nn, b->conv, b->norm, NULL, weights);
+    dnn_backward_data(nn, &shape, b->dy, weights, add, grad);
+    nn_scratch_free(nn, weights.data);
 }
 
 // The gates are in the weights of each image, and what flows through their sums waits.
@@ -297,16 +223,14 @@ static void deferred_data_backward(const struct backward *b) {
     struct tensor *x = b->x;
     bool add = false;
     struct numbers grad = wanted_grad(nn, x, &add);
-    float *pull = nn_scratch(nn, x->n * x->c);
+    struct numbers weights = scratch_numbers(nn, nn->activations, b->conv->weight->count);
     struct dnn_shape shape = shape_of(b->conv, x, b->y, 1);
     if (nn_failed(nn)) return;
     for (int64_t i = 0; i < x->n; i++) {
-        run_pack(nn, b->conv, b->norm, b->call->gates + i * x->c, b->weights);
-        dnn_backward_data(nn, &shape, image_at(b->dy, b->y, i), b->weights, add,
-                          image_at(grad, x, i));
+        cuda_conv_pack(nn, b->conv, b->norm, b->call->gates + i * x->c, weights);
+        dnn_backward_data(nn, &shape, image_at(b->dy, b->y, i), weights, add, image_at(grad, x, i));
     }
-    cuda_gate_gradient(nn, b->conv->gate, x->embedding, b->opened, x->n, pull);
-    cuda_gate_defer(nn, x, pull);
+    nn_scratch_free(nn, weights.data);
 }
 
 // Through the convolution, then through the gate.
@@ -314,67 +238,71 @@ static void gated_data_backward(const struct backward *b) {
     struct nn *nn = b->nn;
     const struct gate *gate = b->conv->gate;
     struct tensor *x = b->x;
-    int64_t rows = x->h * x->w;
     bool add = false;
     struct numbers grad = wanted_grad(nn, x, &add);
-    float *pull = nn_scratch(nn, x->n * x->c);
     struct numbers separate;
     if (add || !grad.data) separate = scratch_numbers(nn, nn->activations, tensor_count(x));
     struct numbers scaled = separate.data ? separate : grad;
     if (nn_failed(nn)) return;
-    struct dnn_shape shape = shape_of(b->conv, x, b->y, x->n);
-    if (grad.data || !b->folds) dnn_backward_data(nn, &shape, b->dy, b->weights, false, scaled);
-    if (!b->folds)
-        cuda_columns_reduce(nn, COLUMNS_DOT, scaled, b->values, x->n, rows, x->c, b->opened);
-    cuda_gate_gradient(nn, gate, x->embedding, b->opened, x->n, pull);
+    if (grad.data || !b->folds) plain_data_backward(b, false, scaled);
+    if (!b->folds) cuda_gate_close(nn, gate, x, b->values, scaled, b->pull);
     const struct gate_flow flow = {gate,         data_of(x), scaled, b->call->gates,
-                                   x->embedding, pull,       x->n,   rows};
+                                   x->embedding, b->pull,    x->n,   x->h * x->w};
     if (grad.data) cuda_gate_pull(nn, &flow, add, grad);
     nn_scratch_free(nn, separate.data);
-    nn_scratch_free(nn, pull);
 }
 
 static void data_backward(const struct backward *b) {
+    if (b->defers) {
+        deferred_data_backward(b);
+        return;
+    }
+    if (b->call->gates && (b->x->wants_grad || gate_trains(b->conv->gate))) {
+        gated_data_backward(b);
+        return;
+    }
     bool add = false;
     struct numbers grad = wanted_grad(b->nn, b->x, &add);
-    struct dnn_shape shape = shape_of(b->conv, b->x, b->y, b->x->n);
-    if (grad.data) dnn_backward_data(b->nn, &shape, b->dy, b->weights, add, grad);
+    if (grad.data) plain_data_backward(b, add, grad);
+}
+
+// Where what flows through the gates' sums goes.
+static void open_pull(struct backward *b) {
+    struct tensor *x = b->x;
+    b->folds = conv_folds_gate(b->conv, x);
+    if (!b->call->gates) return;
+    b->defers = b->folds && x->wants_grad && gate_defers(b->conv->gate, x);
+    b->adds_pull = b->defers && x->pull;
+    b->pull = b->adds_pull ? x->pull : nn_scratch(b->nn, x->n * x->c);
+}
+
+static void close_pull(const struct backward *b) {
+    if (b->defers)
+        b->x->pull = b->pull;
+    else
+        nn_scratch_free(b->nn, b->pull);
 }
 
 void cuda_conv_backward(struct nn *nn, struct call *base) {
     struct conv_call *call = (struct conv_call *)base;
-    const struct conv *conv = call->conv;
+    struct conv *conv = call->conv;
     struct tensor *x = base->inputs[0];
     struct tensor *y = base->out;
-    struct operands o = {.nn = nn};
     struct backward b = {.nn = nn, .call = call, .conv = conv, .x = x, .y = y};
     void *copies[2] = {NULL, NULL};
     CHECK(!x->wants_grad || x->type == nn->activations);
-    b.folds = conv_folds_gate(conv, x);
     cuda_rows_relu_gradient(nn, y, call->relu);
     cuda_rows_bias_gradient(nn, grad_of(y), tensor_rows(y), y->c, conv->bias);
-    float *norm = conv->norm ? cuda_norm_factors(nn, conv->norm, conv->out_channels) : NULL;
-    b.norm = norm;
+    b.norm = kept_norm(nn, conv);
     b.values = cuda_rows_as(nn, nn->activations, data_of(x), tensor_count(x), &copies[0]);
     b.dy = cuda_rows_as(nn, nn->activations, grad_of(y), tensor_count(y), &copies[1]);
-    b.weights = scratch_numbers(nn, nn->activations, conv->weight->count);
-    b.weights_grad = operand_gradient(&o, conv->weight);
-    b.opened = call->gates ? nn_scratch(nn, x->n * x->c) : NULL;
+    open_pull(&b);
     if (nn_failed(nn)) return;
-    run_pack(nn, conv, norm, NULL, b.weights);
     weights_backward(&b);
-    if (call->gates && b.folds && x->wants_grad && gate_defers(conv->gate, x))
-        deferred_data_backward(&b);
-    else if (call->gates && (x->wants_grad || gate_trains(conv->gate)))
-        gated_data_backward(&b);
-    else
-        data_backward(&b);
-    nn_scratch_free(nn, b.opened);
-    operands_end(&o);
-    nn_scratch_free(nn, b.weights.data);
+    data_backward(&b);
+    close_pull(&b);
     nn_scratch_free(nn, copies[1]);
     nn_scratch_free(nn, copies[0]);
-    nn_scratch_free(nn, norm);
     nn_scratch_free(nn, call->gates);
     call->gates = NULL;
     cuda_rows_residual_gradient(nn, y, call->residual);

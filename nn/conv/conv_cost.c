@@ -1,4 +1,5 @@
 #include "nn/conv/conv.h"
+#include "nn/conv/conv_cuts.h"
 #include "nn/conv/conv_folds.h"
 #include "nn/cuda/dnn_cost.h"
 #include "nn/gate/gate_cost.h"
@@ -44,7 +45,6 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
     struct dnn_shape shape = shape_of(call, x->n / packed);
     if (tensor_count(base->out) == 0) return;
     if (conv->gate) cost_gates(sheet, conv->gate, x);
-    if (!kept) cost_norm_factors(sheet, conv->norm, conv->out_channels);
     cost_converted(sheet, "input rounded", x->type, (double)tensor_count(x));
     if (conv->gate && !folds) scale(sheet, x);
     for (int64_t i = 0; i < packed; i++) {
@@ -54,7 +54,7 @@ void cost_conv_forward(struct cost_sheet *sheet, const struct call *base) {
             pack(sheet, conv);
         cost_dnn_forward(sheet, &shape, call->residual != NULL, base->out->type);
     }
-    if (!conv_sums_squares(conv)) return;
+    if (!conv_sums_squares(conv) || !cost_dnn_sums_squares(sheet)) return;
     cost_first_measure(sheet, base->out);
     for (int64_t i = 0; i < x->n; i++)
         cost_dnn_squares(sheet, &shape);
@@ -67,17 +67,26 @@ static void accumulate(struct cost_sheet *sheet, const struct conv *conv) {
     if (conv->weight->grad) cost_pass(sheet, "weights' gradient added", 3 * weights, 2 * weights);
 }
 
-// From each image's gradient of the weights, its gates'.
+// The weights' gradient added, and from the same arrays that of the gates, which the last block
+// closes.
+static void unpack_gated(struct cost_sheet *sheet, const struct conv *conv, bool adds_pull) {
+    double weights = (double)conv->weight->count;
+    double parts = (double)(conv_cuts_of(conv).pieces * conv->in_channels);
+    double in = (double)conv->in_channels;
+    double values = (conv->weight->grad ? 4 : 2) * weights + 2 * parts + 2 * in;
+    cost_gate_pass(sheet, "weights' gradient added, gates closed",
+                   values + cost_gates_closed(conv->gate, 1, adds_pull), 5 * weights + 70 * in);
+}
+
 static void folded_weights(struct cost_sheet *sheet, const struct conv_call *call) {
     const struct conv *conv = call->conv;
+    const struct tensor *x = call->call.inputs[0];
     struct dnn_shape one = shape_of(call, 1);
-    int64_t channels = conv->in_channels / conv->groups;
-    const struct cost_columns dots = {1 + cost_numbers(sheet, 1), conv->groups,
-                                      conv->weight->count / conv->groups / channels, channels};
-    for (int64_t i = 0; i < call->call.inputs[0]->n; i++) {
+    bool defers = x->wants_grad && gate_defers(conv->gate, x);
+    bool adds_pull = defers && !cost_first_deferral(sheet, x);
+    for (int64_t i = 0; i < x->n; i++) {
         cost_dnn_backward_weights(sheet, &one);
-        cost_gate_columns_reduce(sheet, "gates' gradient from weights", &dots);
-        accumulate(sheet, conv);
+        unpack_gated(sheet, conv, adds_pull);
     }
 }
 
@@ -101,18 +110,19 @@ static void deferred_data_backward(struct cost_sheet *sheet, const struct conv_c
         pack_gated(sheet, call->conv);
         cost_dnn_backward_data(sheet, &one, cost_adds(x) > 0);
     }
-    cost_gates_gradient(sheet, call->conv->gate, x->n);
-    cost_gates_defer(sheet, x);
+}
+
+static void plain_data_backward(struct cost_sheet *sheet, const struct conv_call *call, bool adds) {
+    struct dnn_shape shape = shape_of(call, call->call.inputs[0]->n);
+    pack(sheet, call->conv);
+    cost_dnn_backward_data(sheet, &shape, adds);
 }
 
 static void gated_data_backward(struct cost_sheet *sheet, const struct conv_call *call,
                                 bool folds) {
     const struct tensor *x = call->call.inputs[0];
-    const struct cost_columns dots = {cost_numbers(sheet, 2), x->n, x->h * x->w, x->c};
-    struct dnn_shape shape = shape_of(call, x->n);
-    if (x->wants_grad || !folds) cost_dnn_backward_data(sheet, &shape, false);
-    if (!folds) cost_gate_columns_reduce(sheet, "gates' gradient from maps", &dots);
-    cost_gates_gradient(sheet, call->conv->gate, x->n);
+    if (x->wants_grad || !folds) plain_data_backward(sheet, call, false);
+    if (!folds) cost_gates_close(sheet, call->conv->gate, x);
     if (x->wants_grad) cost_gates_pull(sheet, call->conv->gate, x);
 }
 
@@ -122,21 +132,18 @@ void cost_conv_backward(struct cost_sheet *sheet, const struct call *base) {
     const struct tensor *x = base->inputs[0];
     const struct tensor *y = base->out;
     bool folds = conv->gate && conv_folds_gate(conv, x);
-    struct dnn_shape shape = shape_of(call, x->n);
     if (tensor_count(y) == 0) return;
     cost_relu_gradient(sheet, y, call->relu);
     double array = y->type == NUMBER_FLOAT32 ? 1 : cost_numbers(sheet, 1);
     cost_bias_gradient(sheet, array, tensor_rows(y), y->c, conv->bias);
-    cost_norm_factors(sheet, conv->norm, conv->out_channels);
     cost_converted(sheet, "input rounded", x->type, (double)tensor_count(x));
     cost_converted(sheet, "gradient rounded", y->type, (double)tensor_count(y));
-    pack(sheet, conv);
     weights_backward(sheet, call, folds);
     if (folds && x->wants_grad && gate_defers(conv->gate, x))
         deferred_data_backward(sheet, call);
     else if (conv->gate && (x->wants_grad || gate_trains(conv->gate)))
         gated_data_backward(sheet, call, folds);
     else if (x->wants_grad)
-        cost_dnn_backward_data(sheet, &shape, cost_adds(x) > 0);
+        plain_data_backward(sheet, call, cost_adds(x) > 0);
     cost_residual_gradient(sheet, call->residual);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "nn/cuda/column_sizes.h"
 #include "nn/cuda/cost_launch.h"
 #include "nn/cuda/tile_sizes.h"
 #include "nn/loss.h"
@@ -180,27 +181,31 @@ static bool settle(struct cost_sheet *sheet, const struct tensor *x) {
 
 // ---- What several operations launch ----
 
-static void columns(struct cost_sheet *sheet, const char *kernel, bool for_gates, bool adds,
-                    const struct cost_columns *k) {
+// more: what the last block goes on to read and write.
+static void columns(struct cost_sheet *sheet, const char *kernel, bool for_gates,
+                    const struct cost_columns *k, double more, double operations) {
     double results = (double)(k->n * k->c);
     double rows = (double)k->rows * results;
-    double read = k->arrays * rows;
-    int64_t pieces = tile_pieces(k->rows, k->c, TILE_ROWS_EACH_OF_SUM);
-    double parts = (double)pieces * results;
+    int64_t pieces = column_cuts_of(k->rows, k->c).pieces;
+    double parts = pieces > 1 ? (double)pieces * results : 0;
     if (results == 0) return;
-    add_launch(sheet, kernel, for_gates, false, read + parts, 2 * rows);
-    if (pieces == 1 && !adds) return;
-    add_launch(sheet, kernel, for_gates, false, parts + (adds ? 2 : 1) * results, parts);
+    add_launch(sheet, kernel, for_gates, false, k->arrays * rows + 2 * parts + results + more,
+               2 * rows + parts + operations);
 }
 
 void cost_columns_reduce(struct cost_sheet *sheet, const char *kernel,
                          const struct cost_columns *k) {
-    columns(sheet, kernel, false, false, k);
+    columns(sheet, kernel, false, k, 0, 0);
 }
 
 void cost_gate_columns_reduce(struct cost_sheet *sheet, const char *kernel,
                               const struct cost_columns *k) {
-    columns(sheet, kernel, true, false, k);
+    columns(sheet, kernel, true, k, 0, 0);
+}
+
+void cost_gate_columns_end(struct cost_sheet *sheet, const char *kernel,
+                           const struct cost_columns *k, double more, double operations) {
+    columns(sheet, kernel, true, k, more, operations);
 }
 
 void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm, int64_t c) {
@@ -231,7 +236,7 @@ void cost_residual_gradient(struct cost_sheet *sheet, const struct tensor *resid
 void cost_bias_gradient(struct cost_sheet *sheet, double array, int64_t rows, int64_t c,
                         const struct parameter *parameter) {
     const struct cost_columns k = {array, 1, rows, c};
-    if (parameter && parameter->grad) columns(sheet, "bias' gradient", false, true, &k);
+    if (parameter && parameter->grad) columns(sheet, "bias' gradient", false, &k, (double)c, 0);
 }
 
 void cost_loss(struct cost_sheet *sheet, double values, double operations) {

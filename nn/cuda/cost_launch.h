@@ -50,6 +50,9 @@ void cost_columns_reduce(struct cost_sheet *sheet, const char *kernel,
                          const struct cost_columns *columns);
 void cost_gate_columns_reduce(struct cost_sheet *sheet, const char *kernel,
                               const struct cost_columns *columns);
+// The same where a gate goes on with the sums: values more are moved in the same launch.
+void cost_gate_columns_end(struct cost_sheet *sheet, const char *kernel,
+                           const struct cost_columns *columns, double more, double operations);
 
 // nn/cuda/rows.h; norm, residual and parameter may be NULL. array: as in struct cost_columns.
 void cost_norm_factors(struct cost_sheet *sheet, const struct frozen_norm *norm, int64_t c);

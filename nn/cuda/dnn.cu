@@ -137,6 +137,10 @@ void dnn_backward_data(struct nn *nn, const struct dnn_shape *shape, struct numb
     nn_scratch_free(nn, wide_dy.data);
 }
 
+bool dnn_sums_squares(const struct nn *nn) {
+    return nn->tune || !cuda_plans(nn);
+}
+
 // ---- The gradient of the weights ----
 
 // Calls run(x, dy) with the images behind the last whole block, if there are any, filled up with

@@ -79,6 +79,10 @@ void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *s, bool 
     }
 }
 
+bool cost_dnn_sums_squares(const struct cost_sheet *sheet) {
+    return sheet->own_products || sheet->tuned;
+}
+
 // Rows of a product that a compiled kernel of cuDNN's adds up before it writes a sum to its
 // workspace.
 enum { COMPILED_ROWS = 128 };
@@ -98,10 +102,6 @@ void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *s) {
         return;
     }
     const double compiled_values = (double)(2 * compiled);
-    if (!sheet->tuned) {
-        cost_gate_columns_reduce(sheet, "gates' sums", &pass);
-        return;
-    }
     if (sheet->type != NUMBER_FLOAT32) {
         cost_gate_pass(sheet, "gates' sums in products", compiled_values, squares);
         return;

@@ -8,6 +8,8 @@
 // result: the type of what is written.
 void cost_dnn_forward(struct cost_sheet *sheet, const struct dnn_shape *shape, bool has_residual,
                       enum number_type result);
+// Whether the next is part of the forward product (dnn_sums_squares).
+bool cost_dnn_sums_squares(const struct cost_sheet *sheet);
 // The sums of squares of an image's result (struct dnn_epilogue).
 void cost_dnn_squares(struct cost_sheet *sheet, const struct dnn_shape *shape);
 void cost_dnn_backward_data(struct cost_sheet *sheet, const struct dnn_shape *shape, bool adds);

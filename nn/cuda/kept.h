@@ -1,4 +1,5 @@
-// What a layer keeps in inference of what follows from its parameters, until they change.
+// What a layer keeps of what follows from its parameters, until they change: in inference, and in
+// training of those that are not trained.
 #pragma once
 
 #include "nn/cuda/numbers.h"
@@ -15,7 +16,7 @@ struct kept {
 template <class Make>
 static const float *cuda_kept(struct nn *nn, struct kept *kept, const struct parameter *parameter,
                               int64_t count, int64_t form, Make make) {
-    uint64_t version = parameter->owner->version;
+    uint64_t version = parameter_version(parameter);
     if (kept->version == version && kept->form == form) return kept->values;
     if (!kept->values) kept->values = cuda_keep(nn, count);
     if (nn_failed(nn)) return NULL;

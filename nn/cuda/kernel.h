@@ -50,6 +50,10 @@ static __device__ inline int64_t global_index() {
     return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
 }
 
+// Counters of blocks, NUM_TICKETS of them, for is_last_block (block.h); 0 between launches.
+enum { NUM_TICKETS = 65535 };
+unsigned *cuda_tickets(const struct nn *nn);
+
 // ---- Operands ----
 
 // Kernels get addresses that the device can use. What an operation is given may lie elsewhere

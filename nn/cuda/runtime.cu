@@ -13,6 +13,7 @@ struct cuda_device {
     int64_t total_bytes; // of its memory
     cudaStream_t stream;
     struct step_memory *step_memory; // NULL before it is asked for
+    unsigned *tickets;               // cuda_tickets
     struct plans *plans;             // of cuDNN; NULL without it
     struct matmuls *matmuls;         // of cuBLAS; NULL without it
 };
@@ -28,7 +29,13 @@ static enum status device_open(struct cuda_device **result, int number, struct e
     cudaStream_t stream = NULL;
     code = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
     if (code != cudaSuccess) return cuda_failure(err, "a stream", code);
-    *result = new cuda_device{number, (int64_t)properties.totalGlobalMem, stream, NULL, NULL, NULL};
+    unsigned *tickets = NULL;
+    code = cudaMalloc((void **)&tickets, NUM_TICKETS * sizeof *tickets);
+    if (code == cudaSuccess)
+        code = cudaMemsetAsync(tickets, 0, NUM_TICKETS * sizeof *tickets, stream);
+    if (code != cudaSuccess) return cuda_failure(err, "counters of blocks", code);
+    *result = new cuda_device{
+        number, (int64_t)properties.totalGlobalMem, stream, NULL, tickets, NULL, NULL};
     TRY(cudnn_plans_open(&(*result)->plans, number, stream, err));
     return cublas_matmuls_open(&(*result)->matmuls, err);
 }
@@ -40,6 +47,7 @@ static void device_close(struct cuda_device *device) {
     cudaStreamSynchronize(device->stream);
     step_memory_close(device->step_memory);
     cudaStreamDestroy(device->stream);
+    cudaFree(device->tickets);
     delete device;
 }
 
@@ -163,6 +171,10 @@ gctmask_cuda_backend(void) {
 
 cudaStream_t cuda_stream(const struct nn *nn) {
     return nn->cuda->device->stream;
+}
+
+unsigned *cuda_tickets(const struct nn *nn) {
+    return nn->cuda->device->tickets;
 }
 
 struct plans *cuda_plans(const struct nn *nn) {

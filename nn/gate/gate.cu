@@ -1,215 +1,120 @@
-// Gates on CUDA: a reading pass for the sums, a kernel for the gates of each image (one block, its
-// threads share the channels), and a pass that scales. Backward the same with gradients.
+// Gates on CUDA: a reading pass for the sums, whose last block of each image opens its gates, and a
+// pass that scales. Backward the same with gradients.
 
 #include "nn/gate/gate_cuda.h"
 
-#include "nn/cuda/block.h"
-#include "nn/cuda/columns.h"
+#include "nn/cuda/columns_kernel.h"
 #include "nn/cuda/rows.h"
 #include "nn/cuda/tiles.h"
-
-extern "C" {
-#include "nn/gate/gate_math.h"
-}
-
-// A gate as kernels see it.
-struct gate_view {
-    int64_t channels;
-    enum gate_embedding embedding;
-    enum gate_normalisation normalisation;
-    enum gate_activation activation;
-    float epsilon;
-    const float *alpha, *gamma, *beta;
-};
-
-static struct gate_view view_of(struct operands *operands, const struct gate *gate) {
-    return gate_view{gate->channels,
-                     gate->embedding,
-                     gate->normalisation,
-                     gate->activation,
-                     gate->epsilon,
-                     operand_values(operands, gate->alpha),
-                     operand_values(operands, gate->gamma),
-                     operand_values(operands, gate->beta)};
-}
-
-void cuda_gate_embed(struct nn *nn, const struct gate *gate, struct tensor *x) {
-    static const enum columns_sum SUMS[] = {COLUMNS_SUM_SQUARES, COLUMNS_SUM_ABS, COLUMNS_MAX_ABS};
-    if (x->embedding) {
-        CHECK(x->embedding_kind == (int)gate->embedding);
-        return;
-    }
-    x->embedding = nn_scratch(nn, x->n * x->c);
-    x->embedding_kind = (int)gate->embedding;
-    if (x->embedding)
-        cuda_columns_reduce(nn, SUMS[gate->embedding], data_of(x), NULL, x->n, x->h * x->w, x->c,
-                            x->embedding);
-}
+#include "nn/gate/gate_kernel.h"
 
 // ---- Forward ----
 
-static __device__ float embedding_of(const struct gate_view &gate, float sum) {
-    return gate.embedding == GATE_EMBEDDING_L2 ? sqrtf(sum + gate.epsilon) : sum;
-}
-
-// s = alpha e
-static __device__ float magnitude_of(const struct gate_view &gate, const float *sums, int64_t j) {
-    return gate.alpha[j] * embedding_of(gate, sums[j]);
-}
-
-// t[c] = (s[c] - mean) / radius
-struct normaliser {
-    float mean, radius;
+struct opening {
+    static constexpr bool GOES_ON = true;
+    struct gate_view gate;
+    float *gates;
+    __device__ void operator()(int64_t image, const float *sums) const {
+        open_gates_of(gate, sums, gates + image * gate.channels);
+    }
 };
 
-// Of the image whose sums these are; all threads of the block get it.
-static __device__ struct normaliser normaliser_of(const struct gate_view &gate, const float *sums) {
-    double count = (double)gate.channels;
-    double epsilon = (double)gate.epsilon;
-    double total = 0;
-    for (int64_t j = threadIdx.x; j < gate.channels; j += blockDim.x) {
-        double s = (double)magnitude_of(gate, sums, j);
-        if (gate.normalisation == GATE_NORMALISATION_L2) s *= s;
-        if (gate.normalisation == GATE_NORMALISATION_L1) s = fabs(s);
-        total += s;
-    }
-    double mean = block_sum(total) / count;
-    double centre = 0;
-    double spread = mean;
-    if (gate.normalisation == GATE_NORMALISATION_MEAN_VARIANCE) {
-        // A second pass: the mean of squares less the squared mean would cancel.
-        double variance = 0;
-        centre = mean;
-        for (int64_t j = threadIdx.x; j < gate.channels; j += blockDim.x) {
-            double d = (double)magnitude_of(gate, sums, j) - mean;
-            variance += d * d;
-        }
-        spread = block_sum(variance) / count;
-    }
-    spread += epsilon;
-    if (gate.normalisation != GATE_NORMALISATION_L1) spread = sqrt(spread);
-    return normaliser{(float)centre, (float)spread};
+// By as many threads as where the sums are made, so that both open the same gates to the bit.
+static __global__ void __launch_bounds__(COLUMN_THREADS)
+    open_gates(struct opening opening, const float *embeddings) {
+    opening(blockIdx.x, embeddings + blockIdx.x * opening.gate.channels);
 }
 
-static __device__ float normalised(const struct gate_view &gate, struct normaliser n,
-                                   const float *sums, int64_t j) {
-    return (magnitude_of(gate, sums, j) - n.mean) / n.radius;
-}
-
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    open_gates(struct gate_view gate, const float *embeddings, float *gates) {
-    const float *sums = embeddings + blockIdx.x * gate.channels;
-    struct normaliser n = normaliser_of(gate, sums);
-    for (int64_t j = threadIdx.x; j < gate.channels; j += blockDim.x) {
-        float u = gate.gamma[j] * normalised(gate, n, sums, j) + gate.beta[j];
-        gates[blockIdx.x * gate.channels + j] = gate_open(gate.activation, u);
+static void measure(struct nn *nn, const struct tensor *x, const struct opening &opening) {
+    struct numbers values = data_of(x);
+    int64_t rows = x->h * x->w;
+    switch (opening.gate.embedding) {
+    case GATE_EMBEDDING_L2:
+        column_reduce<COLUMNS_SUM_SQUARES>(nn, values, numbers(), x->n, rows, x->c, false,
+                                           x->embedding, opening);
+        return;
+    case GATE_EMBEDDING_L1:
+        column_reduce<COLUMNS_SUM_ABS>(nn, values, numbers(), x->n, rows, x->c, false, x->embedding,
+                                       opening);
+        return;
+    case GATE_EMBEDDING_LINF:
+        column_reduce<COLUMNS_MAX_ABS>(nn, values, numbers(), x->n, rows, x->c, false, x->embedding,
+                                       opening);
+        return;
     }
 }
 
-void cuda_gate_compute(struct nn *nn, const struct gate *gate, const float *embeddings, int64_t n,
-                       float *gates) {
-    if (n == 0) return;
+float *cuda_gate_open(struct nn *nn, const struct gate *gate, struct tensor *x) {
+    float *gates = nn_scratch(nn, x->n * x->c);
     struct operands o = {.nn = nn};
-    struct gate_view view = view_of(&o, gate);
-    LAUNCH(nn, open_gates, (unsigned)n, BLOCK_THREADS, 0, view, embeddings, gates);
+    struct opening opening = {gate_view_of(&o, gate), gates};
+    CHECK(!x->embedding || x->embedding_kind == (int)gate->embedding);
+    if (x->embedding && x->n > 0) {
+        LAUNCH(nn, open_gates, (unsigned)x->n, COLUMN_THREADS, 0, opening,
+               (const float *)x->embedding);
+    } else if (!x->embedding) {
+        x->embedding = nn_scratch(nn, x->n * x->c);
+        x->embedding_kind = (int)gate->embedding;
+        if (!nn_failed(nn)) measure(nn, x, opening);
+    }
     operands_end(&o);
+    return gates;
 }
 
 // ---- Gradients ----
 
-// With q = dLoss/dt: dLoss/ds = (q - level) / radius - slope (sign of s, or s - mean).
-struct pull_back {
-    double level, inverse, slope, mean;
+// Of each image. targets are those of the parameters where there is one image, and otherwise
+// [n, 3, c], with alpha's first.
+struct closing {
+    static constexpr bool GOES_ON = true;
+    struct gate_view gate;
+    const float *embeddings;
+    struct gate_targets targets;
+    float *opened, *pull;
+    __device__ void operator()(int64_t image, const float *) const {
+        int64_t at = image * gate.channels;
+        struct gate_targets own = targets;
+        if (!own.add) {
+            own.alpha += 3 * at;
+            own.gamma += 3 * at;
+            own.beta += 3 * at;
+        }
+        close_gates_of(gate, embeddings + at, opened + at, own, false, pull + at);
+    }
 };
 
-static __device__ struct pull_back pull_back_of(const struct gate_view &gate, struct normaliser n,
-                                                const float *sums, const float *du) {
-    bool centred = gate.normalisation == GATE_NORMALISATION_MEAN_VARIANCE;
-    double along = 0; // of q s, of q t for mean and variance
-    double total = 0; // of q
-    for (int64_t j = threadIdx.x; j < gate.channels; j += blockDim.x) {
-        float s = magnitude_of(gate, sums, j);
-        double q = (double)du[j] * (double)gate.gamma[j];
-        along += q * (double)(centred ? (s - n.mean) / n.radius : s);
-        total += q;
-    }
-    double r = (double)n.radius;
-    double share = block_sum(along) / ((double)gate.channels * r * r);
-    total = block_sum(total);
-    if (gate.normalisation == GATE_NORMALISATION_L2) return pull_back{0, 1 / r, share / r, 0};
-    if (gate.normalisation == GATE_NORMALISATION_L1) return pull_back{0, 1 / r, share, 0};
-    return pull_back{total / (double)gate.channels, 1 / r, share, (double)n.mean};
-}
-
-// gradients[n, 3, c]: what each image adds to those of alpha, gamma and beta; the last two here.
+// parameter[c] += the sum over images of gradients[n, 3, c]; a row of blocks for each parameter.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    close_gates(struct gate_view gate, const float *embeddings, const float *opened,
-                float *gradients) {
-    int64_t c = gate.channels;
-    int64_t image = blockIdx.x;
-    const float *sums = embeddings + image * c;
-    struct normaliser n = normaliser_of(gate, sums);
-    for (int64_t j = threadIdx.x; j < c; j += blockDim.x) {
-        float t = normalised(gate, n, sums, j);
-        float u = gate.gamma[j] * t + gate.beta[j];
-        float slope = gate_slope(gate.activation, u, gate_open(gate.activation, u));
-        float du = opened[image * c + j] * slope;
-        gradients[(image * 3 + 1) * c + j] = du * t;
-        gradients[(image * 3 + 2) * c + j] = du;
-    }
-}
-
-// The first, and pull[n, c].
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pull_embeddings(struct gate_view gate, const float *embeddings, float *gradients, float *pull) {
-    int64_t c = gate.channels;
-    int64_t image = blockIdx.x;
-    const float *sums = embeddings + image * c;
-    const float *du = gradients + (image * 3 + 2) * c;
-    struct pull_back back = pull_back_of(gate, normaliser_of(gate, sums), sums, du);
-    for (int64_t j = threadIdx.x; j < c; j += blockDim.x) {
-        float e = embedding_of(gate, sums[j]);
-        double s = (double)gate.alpha[j] * (double)e;
-        double q = (double)du[j] * (double)gate.gamma[j];
-        double sign = (double)(s > 0) - (double)(s < 0);
-        double direction = gate.normalisation == GATE_NORMALISATION_L1 ? sign : s - back.mean;
-        double ds = (q - back.level) * back.inverse - back.slope * direction;
-        float de = (float)(ds * (double)gate.alpha[j]);
-        gradients[image * 3 * c + j] = (float)(ds * (double)e);
-        // d sqrt(sum x^2 + epsilon) / dx = x / e
-        pull[image * c + j] = gate.embedding == GATE_EMBEDDING_L2 ? de / e : de;
-    }
-}
-
-// parameter[c] += the sum over images of gradients[n, stride]
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    accumulate(const float *gradients, int64_t n, int64_t stride, int64_t c, float *parameter) {
+    accumulate(const float *gradients, int64_t n, int64_t c, struct gate_targets targets) {
     int64_t j = global_index();
-    if (j >= c) return;
+    int64_t parameter = blockIdx.y;
+    float *target = parameter == 0 ? targets.alpha : parameter == 1 ? targets.gamma : targets.beta;
+    if (j >= c || !target) return;
     double total = 0;
     for (int64_t i = 0; i < n; i++)
-        total += (double)gradients[i * stride + j];
-    parameter[j] += (float)total;
+        total += (double)gradients[(i * 3 + parameter) * c + j];
+    target[j] += (float)total;
 }
 
-void cuda_gate_gradient(struct nn *nn, const struct gate *gate, const float *embeddings,
-                        const float *opened, int64_t n, float *pull) {
+void cuda_gate_close(struct nn *nn, const struct gate *gate, const struct tensor *x,
+                     struct numbers values, struct numbers scaled, float *pull) {
+    int64_t n = x->n;
+    int64_t c = x->c;
     if (n == 0) return;
-    int64_t c = gate->channels;
     struct operands o = {.nn = nn};
-    float *gradients = nn_scratch(nn, n * 3 * c);
-    struct gate_view view = view_of(&o, gate);
-    LAUNCH(nn, close_gates, (unsigned)n, BLOCK_THREADS, 0, view, embeddings, opened, gradients);
-    LAUNCH(nn, pull_embeddings, (unsigned)n, BLOCK_THREADS, 0, view, embeddings, gradients, pull);
-    const struct parameter *parameters[] = {gate->alpha, gate->gamma, gate->beta};
-    for (int i = 0; i < 3; i++) {
-        float *target = operand_gradient(&o, parameters[i]);
-        if (target)
-            LAUNCH(nn, accumulate, blocks_for(c, BLOCK_THREADS), BLOCK_THREADS, 0,
-                   (const float *)gradients + i * c, n, 3 * c, c, target);
-    }
+    float *opened = nn_scratch(nn, n * c);
+    float *gradients = n > 1 ? nn_scratch(nn, n * 3 * c) : NULL;
+    struct gate_targets targets = gate_targets_of(&o, gate);
+    struct closing closing = {gate_view_of(&o, gate), x->embedding, targets, opened, pull};
+    if (n > 1) closing.targets = {gradients, gradients + c, gradients + 2 * c, false};
+    if (!nn_failed(nn))
+        column_reduce<COLUMNS_DOT>(nn, scaled, values, n, x->h * x->w, c, false, opened, closing);
+    if (n > 1 && gate_trains(gate))
+        LAUNCH(nn, accumulate, dim3(blocks_for(c, BLOCK_THREADS), 3), BLOCK_THREADS, 0,
+               (const float *)gradients, n, c, targets);
     operands_end(&o);
     nn_scratch_free(nn, gradients);
+    nn_scratch_free(nn, opened);
 }
 
 // ---- Gradient of the input ----
@@ -254,15 +159,6 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     }
 }
 
-void cuda_gate_defer(struct nn *nn, struct tensor *x, float *pull) {
-    if (!x->pull) {
-        x->pull = pull;
-        return;
-    }
-    cuda_rows_add(nn, pull, x->n * x->c, x->pull);
-    nn_scratch_free(nn, pull);
-}
-
 template <int EMBEDDING>
 static void run_pull_rows(struct nn *nn, const struct gate_flow *f, bool add, struct numbers grad) {
     int64_t c = f->gate->channels;
@@ -302,10 +198,8 @@ void cuda_gate_pull(struct nn *nn, const struct gate_flow *f, bool add, struct n
 void cuda_gate_forward(struct nn *nn, struct call *base) {
     struct gate_call *call = (struct gate_call *)base;
     struct tensor *x = base->inputs[0];
-    call->gates = nn_scratch(nn, x->n * x->c);
-    cuda_gate_embed(nn, call->gate, x);
+    call->gates = cuda_gate_open(nn, call->gate, x);
     if (nn_failed(nn)) return;
-    cuda_gate_compute(nn, call->gate, x->embedding, x->n, call->gates);
     const struct rows_pass pass = {x,          call->gates, call->norm, call->residual,
                                    call->relu, base->out};
     cuda_rows_apply(nn, &pass);
@@ -323,23 +217,21 @@ void cuda_gate_backward(struct nn *nn, struct call *base) {
     // The gradient behind the norm is the residual's too, so it is scaled in a copy.
     struct numbers copy;
     if (call->norm) copy = scratch_numbers(nn, x->type, tensor_count(x));
-    float *opened = nn_scratch(nn, 2 * x->n * x->c);
+    float *pull = nn_scratch(nn, x->n * x->c);
     if (nn_failed(nn)) return;
-    float *pull = opened + x->n * x->c;
     struct numbers scaled = copy.data ? copy : grad_of(base->out);
     if (copy.data) {
         float *factors = cuda_norm_factors(nn, call->norm, x->c);
         cuda_rows_scale(nn, grad_of(base->out), factors, 1, tensor_rows(x), x->c, copy);
         nn_scratch_free(nn, factors);
     }
-    cuda_columns_reduce(nn, COLUMNS_DOT, scaled, data_of(x), x->n, rows, x->c, opened);
-    cuda_gate_gradient(nn, call->gate, x->embedding, opened, x->n, pull);
+    cuda_gate_close(nn, call->gate, x, data_of(x), scaled, pull);
     bool add = false;
     struct numbers grad = wanted_grad(nn, x, &add);
     const struct gate_flow flow = {call->gate,   data_of(x), scaled, call->gates,
                                    x->embedding, pull,       x->n,   rows};
     if (grad.data) cuda_gate_pull(nn, &flow, add, grad);
-    nn_scratch_free(nn, opened);
+    nn_scratch_free(nn, pull);
     nn_scratch_free(nn, copy.data);
     nn_scratch_free(nn, call->gates);
     call->gates = NULL;

@@ -2,31 +2,45 @@
 
 enum { PARAMETERS = 3 }; // alpha, gamma, beta
 
+// Of n images, from their sums.
+static double opened_values(const struct gate *gate, int64_t n) {
+    return (double)((2 * n + PARAMETERS) * gate->channels);
+}
+
+static int num_trained(const struct gate *gate) {
+    return (gate->alpha->grad != NULL) + (gate->gamma->grad != NULL) + (gate->beta->grad != NULL);
+}
+
 void cost_gates(struct cost_sheet *sheet, const struct gate *gate, const struct tensor *x) {
     const struct cost_columns sums = {x->type == NUMBER_FLOAT32 ? 1 : cost_numbers(sheet, 1), x->n,
                                       x->h * x->w, x->c};
-    double numbers = (double)(x->n * x->c);
-    if (numbers == 0) return;
-    if (cost_first_measure(sheet, x)) cost_gate_columns_reduce(sheet, "gates' sums", &sums);
-    cost_gate_pass(sheet, "gates", 2 * numbers + (double)(PARAMETERS * gate->channels),
-                   20 * numbers);
+    double values = opened_values(gate, x->n);
+    double operations = 20 * (double)(x->n * x->c);
+    if (x->n * x->c == 0) return;
+    if (cost_first_measure(sheet, x))
+        cost_gate_columns_end(sheet, "gates' sums, gates", &sums, values, operations);
+    else
+        cost_gate_pass(sheet, "gates", values, operations);
 }
 
-void cost_gates_gradient(struct cost_sheet *sheet, const struct gate *gate, int64_t n) {
-    const struct parameter *parameters[PARAMETERS] = {gate->alpha, gate->gamma, gate->beta};
+// What closing them reads and writes, once their gradients are there: these (twice), the sums, the
+// parameters, and what flows on.
+double cost_gates_closed(const struct gate *gate, int64_t n, bool adds_pull) {
     double c = (double)gate->channels;
-    double numbers = (double)n * c;
-    if (n == 0) return;
-    cost_gate_pass(sheet, "gates closed", 4 * numbers + PARAMETERS * c, 30 * numbers);
-    cost_gate_pass(sheet, "sums' gradient", 4 * numbers + (PARAMETERS - 1) * c, 40 * numbers);
-    for (int i = 0; i < PARAMETERS; i++)
-        if (parameters[i]->grad) cost_gate_pass(sheet, "parameters", numbers + 2 * c, numbers);
+    double images = (double)n;
+    double gradients = n > 1 ? PARAMETERS * images : 2 * num_trained(gate);
+    return c * ((adds_pull ? 5 : 4) * images + PARAMETERS + gradients);
 }
 
-void cost_gates_defer(struct cost_sheet *sheet, const struct tensor *x) {
-    double numbers = (double)(x->n * x->c);
-    if (!cost_first_deferral(sheet, x))
-        cost_gate_pass(sheet, "sums' gradient", 3 * numbers, numbers);
+void cost_gates_close(struct cost_sheet *sheet, const struct gate *gate, const struct tensor *x) {
+    const struct cost_columns dots = {cost_numbers(sheet, 2), x->n, x->h * x->w, x->c};
+    double c = (double)x->c;
+    double gradients = num_trained(gate) * (double)x->n * c;
+    if (x->n * x->c == 0) return;
+    cost_gate_columns_end(sheet, "gates' gradient from maps", &dots,
+                          cost_gates_closed(gate, x->n, false), 70 * (double)x->n * c);
+    if (x->n > 1 && gate_trains(gate))
+        cost_gate_pass(sheet, "parameters", gradients + 2 * num_trained(gate) * c, gradients);
 }
 
 void cost_gates_pull(struct cost_sheet *sheet, const struct gate *gate, const struct tensor *x) {
@@ -57,14 +71,12 @@ void cost_gate_forward(struct cost_sheet *sheet, const struct call *base) {
 void cost_gate_backward(struct cost_sheet *sheet, const struct call *base) {
     const struct gate_call *call = (const struct gate_call *)base;
     const struct tensor *x = base->inputs[0];
-    const struct cost_columns dots = {cost_numbers(sheet, 2), x->n, x->h * x->w, x->c};
     double count = (double)tensor_count(x);
     if (count == 0) return;
     cost_relu_gradient(sheet, base->out, call->relu);
     cost_norm_factors(sheet, call->norm, x->c);
     if (call->norm) cost_gate_pass(sheet, "norm's gradient", cost_numbers(sheet, 2 * count), count);
-    cost_gate_columns_reduce(sheet, "gates' gradient from maps", &dots);
-    cost_gates_gradient(sheet, call->gate, x->n);
+    cost_gates_close(sheet, call->gate, x);
     if (x->wants_grad) cost_gates_pull(sheet, call->gate, x);
     cost_residual_gradient(sheet, call->residual);
 }

@@ -8,21 +8,15 @@ extern "C" {
 #include "nn/gate/gate.h"
 }
 
-// Makes x->embedding unless another gate has: for each channel of each image sum_S x^2 (l2),
-// sum_S |x| (l1) or max_S |x| (linf).
-void cuda_gate_embed(struct nn *nn, const struct gate *gate, struct tensor *x);
+// The gates [n, c] of x, in scratch memory. Makes x->embedding unless another gate has: for each
+// channel of each image sum_S x^2 (l2), sum_S |x| (l1) or max_S |x| (linf).
+float *cuda_gate_open(struct nn *nn, const struct gate *gate, struct tensor *x);
 
-// gates[n, c] from embeddings[n, c].
-void cuda_gate_compute(struct nn *nn, const struct gate *gate, const float *embeddings, int64_t n,
-                       float *gates);
-
-// The gradients of n images' gates: from opened[n, c] = dLoss/dg to the parameters (accumulated)
-// and, for the input, pull[n, c]: cuda_gate_pull tells what becomes of it.
-void cuda_gate_gradient(struct nn *nn, const struct gate *gate, const float *embeddings,
-                        const float *opened, int64_t n, float *pull);
-
-// Has pull[n, c], scratch memory that is handed over, wait for the producer of x.
-void cuda_gate_defer(struct nn *nn, struct tensor *x, float *pull);
+// The gradients of the gates of x, dLoss/dg = sum_S scaled values, where scaled is dLoss/d(x g) and
+// values are those of x, both of one type: to the parameters (accumulated) and, for the input, to
+// pull[n, c]; cuda_gate_pull tells what becomes of it.
+void cuda_gate_close(struct nn *nn, const struct gate *gate, const struct tensor *x,
+                     struct numbers values, struct numbers scaled, float *pull);
 
 // What cuda_gate_pull reads, all of n images: x [n, rows, c], scaled (dLoss/d(x g)) like x, and
 // gates, embeddings and pull [n, c].

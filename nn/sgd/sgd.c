@@ -11,5 +11,5 @@ void sgd_forward(struct nn *nn, struct parameters *parameters, float *velocity,
     call->settings = settings;
     call->rates = *rates;
     nn_run(nn, &call->call);
-    parameters_changed(parameters);
+    parameters_trained(parameters);
 }

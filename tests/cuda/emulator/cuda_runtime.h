@@ -143,6 +143,10 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE())
     emulator_ballot(mask, false, line);
 }
 
+// Blocks run one after the other, and what a thread wrote is there for all.
+inline void __threadfence() {
+}
+
 // One thread runs at a time, so plain sums and their like are atomic.
 template <class Type> Type atomicAdd(Type *at, Type value) {
     Type old = *at;
