@@ -31,7 +31,7 @@ void cuda_rows_scale(struct nn *nn, struct numbers x, const float *scales, int64
 // out += x.
 void cuda_rows_add(struct nn *nn, struct numbers x, int64_t count, struct numbers out);
 
-// out = x, of another type, one of the two being float32.
+// out = x, one of the two being float32.
 void cuda_rows_convert(struct nn *nn, struct numbers x, int64_t count, struct numbers out);
 
 // x, or where that is of another type, a copy in scratch memory, whose address is *copy, which is

@@ -9,35 +9,108 @@ extern "C" {
 #include "nn/linear/linear.h"
 }
 
-// permuted[out, (h, w), c] = weights[out, c, (h, w)], or the other way and added.
+// Weights are permuted by tiles of one result's: some channels at some positions, which a block
+// keeps until all of them are there. So it reads and writes what lies side by side in either order.
+static constexpr int64_t PERMUTED_CHANNELS = 32;
+static constexpr int64_t PERMUTED_POSITIONS = 64;
+
+struct permuted_tile {
+    float values[PERMUTED_CHANNELS][PERMUTED_POSITIONS + 1]; // one more: for the banks of memory
+};
+
+// What of the weights is a block's: [channels, positions] from the first of each.
+struct permuted_part {
+    int64_t out, channel, position;
+    int64_t channels, positions;
+};
+
+static __device__ struct permuted_part part_of(int64_t area, int64_t c) {
+    int64_t channel = (int64_t)blockIdx.y * PERMUTED_CHANNELS;
+    int64_t position = (int64_t)blockIdx.z * PERMUTED_POSITIONS;
+    return permuted_part{
+        blockIdx.x,
+        channel,
+        position,
+        c - channel < PERMUTED_CHANNELS ? c - channel : PERMUTED_CHANNELS,
+        area - position < PERMUTED_POSITIONS ? area - position : PERMUTED_POSITIONS,
+    };
+}
+
+// A warp for each channel: run(channel, position, where that lies in [out, c, area]).
+template <class Run>
+static __device__ void by_channels(const struct permuted_part &part, int64_t area, int64_t c,
+                                   Run run) {
+    for (int64_t j = threadIdx.y; j < part.channels; j += blockDim.y)
+        for (int64_t i = threadIdx.x; i < part.positions; i += blockDim.x)
+            run(j, i, (part.out * c + part.channel + j) * area + part.position + i);
+}
+
+// A warp for each position: run(channel, position, where that lies in [out, area, c]).
+template <class Run>
+static __device__ void by_positions(const struct permuted_part &part, int64_t area, int64_t c,
+                                    Run run) {
+    for (int64_t i = threadIdx.y; i < part.positions; i += blockDim.y)
+        for (int64_t j = threadIdx.x; j < part.channels; j += blockDim.x)
+            run(j, i, (part.out * area + part.position + i) * c + part.channel + j);
+}
+
+// permuted[out, (h, w), c] = weights[out, c, (h, w)]
 template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    permute(const float *weights, int64_t count, int64_t area, int64_t c, Number *permuted) {
-    int64_t i = global_index();
-    if (i >= count) return;
-    int64_t out = i / (area * c);
-    permuted[i] = rounded<Number>(weights[(out * c + i % c) * area + i / c % area]);
+    permute(const float *weights, int64_t area, int64_t c, Number *permuted) {
+    __shared__ struct permuted_tile tile;
+    struct permuted_part part = part_of(area, c);
+    by_channels(part, area, c,
+                [&](int64_t j, int64_t i, int64_t at) { tile.values[j][i] = weights[at]; });
+    __syncthreads();
+    by_positions(part, area, c, [&](int64_t j, int64_t i, int64_t at) {
+        permuted[at] = rounded<Number>(tile.values[j][i]);
+    });
 }
 
+// The other way, and added.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    add_permuted(const float *permuted, int64_t count, int64_t area, int64_t c, float *grad) {
-    int64_t i = global_index();
-    if (i >= count) return;
-    int64_t out = i / (area * c);
-    grad[(out * c + i % c) * area + i / c % area] += permuted[i];
+    add_permuted(const float *permuted, int64_t area, int64_t c, float *grad) {
+    __shared__ struct permuted_tile tile;
+    struct permuted_part part = part_of(area, c);
+    by_positions(part, area, c,
+                 [&](int64_t j, int64_t i, int64_t at) { tile.values[j][i] = permuted[at]; });
+    __syncthreads();
+    by_channels(part, area, c,
+                [&](int64_t j, int64_t i, int64_t at) { grad[at] += tile.values[j][i]; });
 }
 
+static constexpr unsigned WARP_THREADS = 32;
+static const dim3 PERMUTED_BLOCK(WARP_THREADS, (unsigned)BLOCK_THREADS / WARP_THREADS);
+
+static dim3 permuted_grid(const struct linear *linear, int64_t area) {
+    return dim3((unsigned)linear->out, blocks_for(linear->in / area, PERMUTED_CHANNELS),
+                blocks_for(area, PERMUTED_POSITIONS));
+}
+
+// Of one position the order is the same.
 static void run_permute(struct nn *nn, const struct linear *linear, int64_t area,
                         struct numbers permuted) {
     struct operands o = {.nn = nn};
-    int64_t count = linear->weight->count;
     const float *weights = operand_values(&o, linear->weight);
-    with_type(permuted.type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (permute<Number>), blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0, weights,
-               count, area, linear->in / area, permuted.as<Number>());
-    });
+    if (area == 1)
+        cuda_rows_convert(nn, weights, linear->weight->count, permuted);
+    else
+        with_type(permuted.type, [&](auto number) {
+            using Number = decltype(number);
+            LAUNCH(nn, (permute<Number>), permuted_grid(linear, area), PERMUTED_BLOCK, 0, weights,
+                   area, linear->in / area, permuted.as<Number>());
+        });
     operands_end(&o);
+}
+
+static void run_add_permuted(struct nn *nn, const struct linear *linear, int64_t area,
+                             const float *permuted, float *grad) {
+    if (area == 1)
+        cuda_rows_add(nn, permuted, linear->weight->count, grad);
+    else
+        LAUNCH(nn, add_permuted, permuted_grid(linear, area), PERMUTED_BLOCK, 0, permuted, area,
+               linear->in / area, grad);
 }
 
 // In scratch memory.
@@ -98,8 +171,7 @@ void cuda_linear_backward(struct nn *nn, struct call *base) {
     if (grad) {
         float *permuted = nn_scratch(nn, count);
         dnn_backward_weights(nn, &shape, data_of(x), dz, permuted);
-        LAUNCH(nn, add_permuted, blocks_for(count, BLOCK_THREADS), BLOCK_THREADS, 0,
-               (const float *)permuted, count, area, linear->in / area, grad);
+        run_add_permuted(nn, linear, area, permuted, grad);
         nn_scratch_free(nn, permuted);
     }
     operands_end(&o);
