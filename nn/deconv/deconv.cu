@@ -3,6 +3,8 @@
 
 #include "nn/cuda/dnn.h"
 #include "nn/cuda/kept.h"
+#include "nn/cuda/maps.h"
+#include "nn/cuda/packs.h"
 #include "nn/cuda/rows.h"
 
 extern "C" {
@@ -33,7 +35,7 @@ static __device__ int64_t source_of(const struct sizes &s, int64_t index) {
 
 template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pack(const float *weights, struct sizes s, Number *packed) {
+    pack_weights(const float *weights, struct sizes s, Number *packed) {
     int64_t i = global_index();
     if (i < 4 * s.out * s.in) packed[i] = rounded<Number>(weights[source_of(s, i)]);
 }
@@ -44,30 +46,52 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     if (i < 4 * s.out * s.in) grad[source_of(s, i)] += packed[i];
 }
 
-// Where element (position, i, j, o) of the product lies in the result.
-static __device__ int64_t target_of(const struct sizes &s, int64_t index) {
-    int64_t o = index % s.out;
-    int64_t corner = index / s.out % 4;
-    int64_t position = index / s.out / 4;
-    int64_t column = position % s.w * 2 + corner % 2;
-    int64_t row = position / s.w * 2 + corner / 2; // of all images, whose rows double alike
-    return (row * 2 * s.w + column) * s.out + o;
+// Where a pack of the result lies in the result, and where in the product, (position, i, j, o).
+struct places {
+    int64_t result, product;
+};
+
+// s.out is in packs.
+static __device__ struct places places_of(const struct sizes &s, const struct map_place &p) {
+    int64_t row = p.image * 2 * s.h + p.row; // of all images, whose rows double alike
+    int64_t position = row / 2 * s.w + p.column / 2;
+    int64_t corner = row % 2 * 2 + p.column % 2;
+    return places{(row * 2 * s.w + p.column) * s.out + p.channel,
+                  (position * 4 + corner) * s.out + p.channel};
 }
 
-template <class Number>
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    spread(const Number *product, struct sizes s, const float *bias, bool relu, Number *y) {
-    int64_t i = global_index();
-    if (i >= s.n * s.h * s.w * 4 * s.out) return;
-    float value = loaded(product[i]) + bias[i % s.out];
-    y[target_of(s, i)] = rounded<Number>(relu && value < 0 ? 0 : value);
+    spread(const Pack *product, struct sizes s, const float_pack<Pack> *bias, bool relu, Pack *y) {
+    struct map_place p = map_place_of(2 * s.h, 2 * s.w, s.out);
+    if (p.column >= 2 * s.w) return;
+    struct places at = places_of(s, p);
+    Pack values = product[at.product];
+    float_pack<Pack> shift = bias[p.channel];
+    for (int k = 0; k < Pack::COUNT; k++) {
+        float value = values.get(k) + shift.get(k);
+        values.set(k, relu && value < 0 ? 0 : value);
+    }
+    y[at.result] = values;
 }
 
-template <class Number>
+template <class Pack>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    collect(const Number *dy, struct sizes s, Number *product) {
-    int64_t i = global_index();
-    if (i < s.n * s.h * s.w * 4 * s.out) product[i] = dy[target_of(s, i)];
+    collect(const Pack *dy, struct sizes s, Pack *product) {
+    struct map_place p = map_place_of(2 * s.h, 2 * s.w, s.out);
+    if (p.column >= 2 * s.w) return;
+    struct places at = places_of(s, p);
+    product[at.product] = dy[at.result];
+}
+
+// With the result's channels in packs.
+template <class Pack> static struct sizes in_packs(struct sizes s) {
+    s.out /= Pack::COUNT;
+    return s;
+}
+
+static unsigned blocks_of(const struct sizes &s) {
+    return map_blocks(s.n, 2 * s.h, 2 * s.w, s.out);
 }
 
 static void run_pack(struct nn *nn, const struct deconv *deconv, const struct sizes &s,
@@ -76,8 +100,8 @@ static void run_pack(struct nn *nn, const struct deconv *deconv, const struct si
     const float *weights = operand_values(&o, deconv->weight);
     with_type(packed.type, [&](auto number) {
         using Number = decltype(number);
-        LAUNCH(nn, (pack<Number>), blocks_for(deconv->weight->count, BLOCK_THREADS), BLOCK_THREADS,
-               0, weights, s, packed.as<Number>());
+        LAUNCH(nn, (pack_weights<Number>), blocks_for(deconv->weight->count, BLOCK_THREADS),
+               BLOCK_THREADS, 0, weights, s, packed.as<Number>());
     });
     operands_end(&o);
 }
@@ -121,10 +145,11 @@ void cuda_deconv_forward(struct nn *nn, struct call *base) {
     dnn_forward(nn, &shape, data_of(x), weights, &nothing, product);
     struct operands o = {.nn = nn};
     const float *bias = operand_values(&o, call->deconv->bias);
-    with_type(y->type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (spread<Number>), blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
-               (const Number *)product.as<Number>(), s, bias, call->relu, data_of(y).as<Number>());
+    with_packs(y->type, s.out, {product.data, bias, y->data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        struct sizes packs = in_packs<Pack>(s);
+        LAUNCH(nn, (spread<Pack>), blocks_of(packs), BLOCK_THREADS, 0, product.as<Pack>(), packs,
+               numbers(bias).as<float_pack<Pack>>(), call->relu, data_of(y).as<Pack>());
     });
     operands_end(&o);
     nn_scratch_free(nn, product.data);
@@ -143,10 +168,11 @@ void cuda_deconv_backward(struct nn *nn, struct call *base) {
     cuda_rows_relu_gradient(nn, y, call->relu);
     cuda_rows_bias_gradient(nn, grad_of(y), tensor_rows(y), s.out, deconv->bias);
     struct numbers product = scratch_numbers(nn, y->type, tensor_count(y));
-    with_type(y->type, [&](auto number) {
-        using Number = decltype(number);
-        LAUNCH(nn, (collect<Number>), blocks_for(tensor_count(y), BLOCK_THREADS), BLOCK_THREADS, 0,
-               (const Number *)grad_of(y).as<Number>(), s, product.as<Number>());
+    with_packs(y->type, s.out, {y->grad, product.data}, [&](auto pack) {
+        using Pack = decltype(pack);
+        struct sizes packs = in_packs<Pack>(s);
+        LAUNCH(nn, (collect<Pack>), blocks_of(packs), BLOCK_THREADS, 0, grad_of(y).as<Pack>(),
+               packs, product.as<Pack>());
     });
     struct operands o = {.nn = nn};
     float *grad = operand_gradient(&o, deconv->weight);

@@ -80,6 +80,7 @@ static void forward(void) {
     check_forward(130, 1, 1, 33, 81, true); // three chunks
     check_forward(3, 7, 7, 20, 19, true);
     check_forward(70, 2, 3, 5, 324, false);
+    check_forward(2, 9, 8, 37, 3, false); // more than a tile of the weights
 }
 
 // Nothing but the operands is rounded.
@@ -155,6 +156,7 @@ static void backward(void) {
     check_backward(66, 1, 1, 9, 20, false);
     check_backward(3, 7, 7, 3, 10, true);
     check_backward(67, 3, 2, 5, 8, true);
+    check_backward(2, 9, 8, 37, 2, false);
 }
 
 static void frozen(void) {
