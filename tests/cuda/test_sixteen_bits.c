@@ -30,14 +30,13 @@ struct run {
     struct nn *nn;
     enum number_type type; // that all values are numbers of
     bool relu;
+    int64_t channels; // of layers that can have any
     struct arena *arena;
     struct parameters parameters;
     struct tensor *inputs[MAX_INPUTS];
     int num_inputs;
     uint64_t seed;
 };
-
-typedef struct tensor *layer(struct run *r);
 
 static float round_to(enum number_type type, float value) {
     if (type == NUMBER_BF16) return number_from_bf16(number_to_bf16(value));
@@ -171,16 +170,17 @@ static struct tensor *folded_gate(struct run *r) {
 // What the second reads is summed up by the first, as it is stored, and the gate's part of its
 // gradient waits for the first.
 static struct tensor *gate_behind_conv(struct run *r) {
+    int64_t between = r->channels;
     struct tensor *x = input(r, 2, 12, 11, 6);
-    struct conv *first = conv_of(r, 6, 6, 3, 1);
-    struct conv *second = conv_of(r, 6, 4, 3, 1);
+    struct conv *first = conv_of(r, 6, between, 3, 1);
+    struct conv *second = conv_of(r, between, 4, 3, 1);
     first->gate_follows = true;
-    first->bias = vector(r, "bias", 6);
-    second->gate = gate_of(r, 6);
+    first->bias = vector(r, "bias", between);
+    second->gate = gate_of(r, between);
     fill_parameters(r);
     // Without ReLU, that its input is near 0 changes little.
-    struct tensor *between = conv_forward(r->nn, first, x, NULL, false);
-    return conv_forward(r->nn, second, between, NULL, r->relu);
+    struct tensor *y = conv_forward(r->nn, first, x, NULL, false);
+    return conv_forward(r->nn, second, y, NULL, r->relu);
 }
 
 static struct tensor *gate_of_regions(struct run *r) {
@@ -218,9 +218,9 @@ static struct tensor *deconvolution(struct run *r) {
     struct tensor *x = input(r, 3, 4, 5, 6);
     struct deconv *deconv = own(r, sizeof *deconv);
     *deconv = (struct deconv){.in_channels = 6,
-                              .out_channels = 5,
-                              .weight = weights(r, "deconv", 6, 5, 2, 2),
-                              .bias = vector(r, "bias", 5)};
+                              .out_channels = r->channels,
+                              .weight = weights(r, "deconv", 6, r->channels, 2, 2),
+                              .bias = vector(r, "bias", r->channels)};
     fill_parameters(r);
     return deconv_forward(r->nn, deconv, x, r->relu);
 }
@@ -281,46 +281,39 @@ static struct tensor *excitation(struct run *r) {
 }
 
 static struct tensor *group_normalisation(struct run *r) {
-    struct tensor *x = input(r, 2, 6, 7, 8);
+    int64_t c = r->channels;
+    struct tensor *x = input(r, 2, 6, 7, c);
     struct group_norm *norm = own(r, sizeof *norm);
-    *norm = (struct group_norm){.channels = 8,
-                                .groups = 4,
+    *norm = (struct group_norm){.channels = c,
+                                .groups = c / 3,
                                 .epsilon = 1e-5f,
-                                .weight = vector(r, "weight", 8),
-                                .bias = vector(r, "bias", 8)};
+                                .weight = vector(r, "weight", c),
+                                .bias = vector(r, "bias", c)};
     fill_parameters(r);
-    return group_norm_forward(r->nn, norm, x, input(r, 2, 6, 7, 8), r->relu);
+    return group_norm_forward(r->nn, norm, x, input(r, 2, 6, 7, c), r->relu);
 }
 
 static struct tensor *pooling(struct run *r) {
     fill_parameters(r);
-    return max_pool_forward(r->nn, input(r, 2, 9, 8, 5), 3, 2, 1);
+    return max_pool_forward(r->nn, input(r, 2, 9, 8, r->channels), 3, 2, 1);
 }
 
 static struct tensor *pyramid_step(struct run *r) {
     fill_parameters(r);
-    struct tensor *lateral = input(r, 2, 9, 8, 5);
-    return upsample_add_forward(r->nn, lateral, input(r, 2, 5, 4, 5));
+    struct tensor *lateral = input(r, 2, 9, 8, r->channels);
+    return upsample_add_forward(r->nn, lateral, input(r, 2, 5, 4, r->channels));
 }
 
-static struct tensor *regions_of(struct run *r, int64_t c) {
+static struct tensor *regions(struct run *r) {
     static const float boxes[3][4] = {{3, 5, 40, 30}, {10, 10, 60, 61}, {0, 0, 20, 9}};
     static const int32_t images[] = {0, 1, 1};
     static const int32_t levels[] = {0, 1, 0};
     static const struct roi_align settings = {NULL, 5, 2, true};
     fill_parameters(r);
     const struct roi_pyramid pyramid = {
-        2, {input(r, 2, 16, 16, c), input(r, 2, 8, 8, c)}, {0.25f, 0.125f}};
+        2, {input(r, 2, 16, 16, r->channels), input(r, 2, 8, 8, r->channels)}, {0.25f, 0.125f}};
     const struct rois rois = {3, boxes[0], images, levels};
     return roi_align_forward(r->nn, &settings, &pyramid, &rois);
-}
-
-static struct tensor *regions(struct run *r) {
-    return regions_of(r, 7);
-}
-
-static struct tensor *regions_of_many_channels(struct run *r) {
-    return regions_of(r, 130);
 }
 
 static struct tensor *logits_of_classes(struct run *r) {
@@ -332,30 +325,37 @@ static struct tensor *logits_of_classes(struct run *r) {
     return class_logits_forward(r->nn, conv, x, labels);
 }
 
-static const struct {
+// Channels move eight at a time where there are a multiple of that; 0: a number of its own.
+static const struct layer {
     const char *name;
-    layer *forward;
+    struct tensor *(*forward)(struct run *r);
+    int64_t channels;
 } LAYERS[] = {
-    {"plain_conv", plain_conv},
-    {"grouped_conv", grouped_conv},
-    {"folded_gate", folded_gate},
-    {"gate_behind_conv", gate_behind_conv},
-    {"gate_of_regions", gate_of_regions},
-    {"conv_of_float32", conv_of_float32},
-    {"predictor", predictor},
-    {"deconvolution", deconvolution},
-    {"hidden_linear", hidden_linear},
-    {"linear_predictor", linear_predictor},
-    {"gate_l2", gate_l2},
-    {"gate_l1", gate_l1},
-    {"gate_linf", gate_linf},
-    {"excitation", excitation},
-    {"group_normalisation", group_normalisation},
-    {"pooling", pooling},
-    {"pyramid_step", pyramid_step},
-    {"regions", regions},
-    {"regions_of_many_channels", regions_of_many_channels},
-    {"logits_of_classes", logits_of_classes},
+    {"plain_conv", plain_conv, 0},
+    {"grouped_conv", grouped_conv, 0},
+    {"folded_gate", folded_gate, 0},
+    {"gate_behind_conv", gate_behind_conv, 6},
+    {"gate_behind_conv of packs", gate_behind_conv, 8},
+    {"gate_of_regions", gate_of_regions, 0},
+    {"conv_of_float32", conv_of_float32, 0},
+    {"predictor", predictor, 0},
+    {"deconvolution", deconvolution, 5},
+    {"deconvolution to packs", deconvolution, 16},
+    {"hidden_linear", hidden_linear, 0},
+    {"linear_predictor", linear_predictor, 0},
+    {"gate_l2", gate_l2, 0},
+    {"gate_l1", gate_l1, 0},
+    {"gate_linf", gate_linf, 0},
+    {"excitation", excitation, 0},
+    {"group_normalisation", group_normalisation, 6},
+    {"group_normalisation of packs", group_normalisation, 24},
+    {"pooling", pooling, 5},
+    {"pooling of packs", pooling, 24},
+    {"pyramid_step", pyramid_step, 5},
+    {"pyramid_step of packs", pyramid_step, 24},
+    {"regions", regions, 7},
+    {"regions of many channels", regions, 130},
+    {"logits_of_classes", logits_of_classes, 0},
 };
 enum { NUM_LAYERS = sizeof LAYERS / sizeof *LAYERS };
 
@@ -406,15 +406,15 @@ static struct nn *open_device(enum nn_precision precision) {
     return tested_context(&options);
 }
 
-static struct outcome run_layer(layer *forward, enum nn_precision precision, enum number_type type,
-                                const struct outcome *without_relu, bool relu,
-                                struct arena *arena) {
+static struct outcome run_layer(const struct layer *layer, enum nn_precision precision,
+                                enum number_type type, const struct outcome *without_relu,
+                                bool relu, struct arena *arena) {
     struct outcome o = {.count = 0};
     struct error err;
-    struct run r = {open_device(precision), type, relu, arena, .seed = 5};
+    struct run r = {open_device(precision), type, relu, layer->channels, arena, .seed = 5};
     parameters_init(&r.parameters, arena);
     nn_begin(r.nn, NN_TRAINING);
-    struct tensor *out = forward(&r);
+    struct tensor *out = layer->forward(&r);
     EXPECT_OK(nn_status(r.nn, &err), &err);
     keep(&o, out->data, out->type, tensor_count(out), arena);
     seed(&r, out, without_relu);
@@ -457,10 +457,9 @@ static void compare(enum nn_precision precision, enum number_type type, double r
     for (int i = 0; i < NUM_LAYERS; i++) {
         struct arena arena;
         arena_init(&arena, 1 << 20, 0);
-        struct outcome plain = run_layer(LAYERS[i].forward, NN_FLOAT32, type, NULL, false, &arena);
-        struct outcome expected =
-            run_layer(LAYERS[i].forward, NN_FLOAT32, type, &plain, true, &arena);
-        struct outcome got = run_layer(LAYERS[i].forward, precision, type, &plain, true, &arena);
+        struct outcome plain = run_layer(&LAYERS[i], NN_FLOAT32, type, NULL, false, &arena);
+        struct outcome expected = run_layer(&LAYERS[i], NN_FLOAT32, type, &plain, true, &arena);
+        struct outcome got = run_layer(&LAYERS[i], precision, type, &plain, true, &arena);
         EXPECT_INT(got.count, expected.count);
         for (int j = 0; j < got.count; j++)
             expect_close(LAYERS[i].name, j, &got.arrays[j], &expected.arrays[j],
