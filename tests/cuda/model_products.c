@@ -19,7 +19,7 @@ struct collector {
 // ---- The list ----
 
 static void add(struct collector *c, enum product_kind kind, const struct dnn_shape *shape,
-                int64_t n, int32_t epilogue) {
+                int64_t n, int32_t epilogue, int64_t times) {
     struct product_list *list = c->list;
     struct product product = {*shape,   (int32_t)kind, epilogue, PRODUCT_MAX_ALIGNMENT,
                               c->rules, NUMBER_FLOAT32};
@@ -27,22 +27,27 @@ static void add(struct collector *c, enum product_kind kind, const struct dnn_sh
     product.shape.at_once = 0;
     uint64_t mask = sizeof list->places / sizeof *list->places - 1;
     uint64_t at = hash_bytes(HASH_START, &product, sizeof product) & mask;
-    for (; list->places[at]; at = (at + 1) & mask)
-        if (memcmp(&list->items[list->places[at] - 1], &product, sizeof product) == 0) return;
-    CHECK(list->count < MODEL_MAX_PRODUCTS);
-    list->items[list->count++] = product;
-    list->places[at] = (int32_t)list->count;
+    while (list->places[at] &&
+           memcmp(&list->items[list->places[at] - 1], &product, sizeof product) != 0)
+        at = (at + 1) & mask;
+    if (!list->places[at]) {
+        CHECK(list->count < MODEL_MAX_PRODUCTS);
+        list->items[list->count++] = product;
+        list->places[at] = (int32_t)list->count;
+    }
+    list->times[list->places[at] - 1] += (int32_t)times;
 }
 
 // All three products of a layer. Maps go one by one but for the gradient of their weights, which
 // is the sum over a batch; regions go in blocks.
 static void add_layer(struct collector *c, const struct dnn_shape *shape, int32_t epilogue) {
     int64_t n = shape->at_once;
-    add(c, PRODUCT_FORWARD, shape, n, epilogue);
-    add(c, PRODUCT_BACKWARD_DATA, shape, n, 0);
-    add(c, PRODUCT_BACKWARD_DATA, shape, n, EPILOGUE_ADD);
-    add(c, PRODUCT_BACKWARD_WEIGHTS, shape, n, 0);
-    if (n == 1) add(c, PRODUCT_BACKWARD_WEIGHTS, shape, MAX_BATCH, 0);
+    int64_t blocks = (shape->n + n - 1) / n;
+    add(c, PRODUCT_FORWARD, shape, n, epilogue, blocks);
+    add(c, PRODUCT_BACKWARD_DATA, shape, n, 0, blocks);
+    add(c, PRODUCT_BACKWARD_DATA, shape, n, EPILOGUE_ADD, 0);
+    add(c, PRODUCT_BACKWARD_WEIGHTS, shape, n, 0, blocks);
+    if (n == 1) add(c, PRODUCT_BACKWARD_WEIGHTS, shape, MAX_BATCH, 0, 0);
 }
 
 // ---- What layers ask for ----
@@ -52,16 +57,16 @@ static void add_conv(struct collector *c, const struct conv_call *call) {
     const struct tensor *x = call->call.inputs[0];
     const struct tensor *y = call->call.out;
     int64_t at_once = conv->images_at_once > 1 ? dnn_regions_at_once(y->h * y->w) : 1;
-    const struct dnn_shape shape = {
-        1,    x->h,         x->w,         x->c,         y->h,          y->w,
-        y->c, conv->groups, conv->kernel, conv->stride, conv->padding, at_once};
+    const struct dnn_shape shape = {x->n,         x->h,         x->w,          x->c,
+                                    y->h,         y->w,         y->c,          conv->groups,
+                                    conv->kernel, conv->stride, conv->padding, at_once};
     add_layer(c, &shape,
               product_epilogue(conv->bias || conv->norm, call->residual != NULL, call->relu));
 }
 
 static void add_deconv(struct collector *c, const struct deconv_call *call) {
     const struct tensor *x = call->call.inputs[0];
-    const struct dnn_shape shape = {1,
+    const struct dnn_shape shape = {x->n,
                                     x->h,
                                     x->w,
                                     x->c,
@@ -77,7 +82,8 @@ static void add_deconv(struct collector *c, const struct deconv_call *call) {
 }
 
 static void add_linear(struct collector *c, const struct linear_call *call) {
-    const struct dnn_shape shape = dnn_product(1, call->linear->in, call->linear->out);
+    const struct dnn_shape shape =
+        dnn_product(call->call.inputs[0]->n, call->linear->in, call->linear->out);
     add_layer(c, &shape, product_epilogue(true, false, call->relu));
 }
 

@@ -8,6 +8,9 @@ enum { MODEL_MAX_PRODUCTS = 1 << 13 };
 
 struct product_list {
     struct product items[MODEL_MAX_PRODUCTS];
+    // How often layers ask for each for one image, with as many regions as there may be; 0 for what
+    // only some steps ask for: gradients that are added, and sums over several images.
+    int32_t times[MODEL_MAX_PRODUCTS];
     int64_t count;
     int32_t places[2 * MODEL_MAX_PRODUCTS]; // a hash table of indices into items, from 1
 };

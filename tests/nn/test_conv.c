@@ -142,6 +142,8 @@ static void rois(void) {
         {"more than backward takes", 67, 2, 2, 3, 4, 3, 1, 1, .bias = true, .images_at_once = 8},
         {"gated", 67, 2, 2, 3, 4, 3, 1, 1, .images_at_once = 8, .gated = true},
         {"none", 0, 3, 3, 4, 8, 3, 1, 1, .bias = true, .relu = true, .images_at_once = 8},
+        {"1x1, fewer than at once", 3, 3, 3, 4, 8, 1, 1, 0, .bias = true, .images_at_once = 8},
+        {"1x1, more", 37, 3, 3, 4, 8, 1, 1, 0, .relu = true, .images_at_once = 8},
         {0},
     });
 }
@@ -152,6 +154,7 @@ static void shared(void) {
         {"levels", 2, 6, 7, 5, 6, 3, 1, 1, .bias = true, .relu = true, .levels = 2},
         {"gated levels", 2, 9, 9, 5, 6, 3, 1, 1, .norm = true, .gated = true, .levels = 3},
         {"two consumers", 2, 6, 7, 5, 6, 3, 1, 1, .relu = true, .uses = 2},
+        {"two consumers, 1x1", 2, 6, 7, 5, 6, 1, 1, 0, .relu = true, .uses = 2},
         {"two consumers, stride 2", 2, 6, 7, 5, 6, 3, 2, 1, .relu = true, .uses = 2},
         {"three consumers and a level", 1, 6, 7, 5, 5, 3, 1, 1, .relu = true, .uses = 3,
          .levels = 1, .residual = ITSELF},
