@@ -5,7 +5,7 @@
 // many detections as there may be.
 //
 //     cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]]
-//          [--precision float32|tf32|bf16|fp16] [--tune on|off] [--steps N]
+//          [--precision float32|tf32|bf16|fp16] [--tune on|off] [--graphs on|off] [--steps N]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 #include "tests/detector/formula.h"
 #include "train/solver.h"
 
-enum { MAX_STEPS = 200, WARM_UP = 3, OP_STEPS = 3 };
+enum { MAX_STEPS = 200, WARM_UP = 5, OP_STEPS = 3 };
 
 // So small that the weights stay as good as the same.
 static const double LEARNING_RATE = 1e-9;
@@ -277,6 +277,8 @@ static bool parse(struct bench *b, int argc, char **argv) {
             known = sscanf(value, "%dx%d", &b->height, &b->width) == 2;
         else if (strcmp(argv[i], "--tune") == 0)
             b->options.tune = strcmp(value, "on") == 0;
+        else if (strcmp(argv[i], "--graphs") == 0)
+            b->options.no_graphs = strcmp(value, "off") == 0;
         else
             known = strcmp(argv[i], "--precision") == 0 &&
                     nn_precision_named(value, &b->options.precision);
@@ -291,7 +293,8 @@ int main(int argc, char **argv) {
     struct error err;
     if (!parse(&bench, argc, argv)) {
         fprintf(stderr, "usage: cuda [--config FILE] [--size HxW] [--batch N] [--device cuda[:N]] "
-                        "[--precision float32|tf32|bf16|fp16] [--tune on|off] [--steps N]\n");
+                        "[--precision float32|tf32|bf16|fp16] [--tune on|off] [--graphs on|off] "
+                        "[--steps N]\n");
         return 64;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -89,6 +89,7 @@ enum status nn_create(struct nn **result, const struct nn_options *options, stru
     nn->activations = activations_of(nn);
     nn->guarded = options->guarded;
     nn->direct_convolution = options->direct_convolution;
+    nn->no_graphs = options->no_graphs;
     nn->num_threads = options->num_threads ? options->num_threads : workers_available();
     arena_init(&nn->records, RECORD_BLOCK_BYTES, 0);
     arena_init(&nn->model, RECORD_BLOCK_BYTES, 0);

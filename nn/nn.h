@@ -108,6 +108,7 @@ struct nn {
     struct error failure;    // code is STATUS_OK until something fails
     bool direct_convolution; // see struct nn_options
     bool tune;               // see struct nn_options
+    bool no_graphs;          // see struct nn_options
     bool guarded;            // see struct nn_options
     struct onednn *onednn;   // NULL unless the device is the CPU
     struct cuda *cuda;       // NULL unless it is NN_CUDA
@@ -140,6 +141,7 @@ struct nn_options {
     // For tests: words behind every buffer are checked, each call is waited for, and the program
     // may read and write step memory itself on every device.
     bool guarded;
+    bool no_graphs;          // NN_CUDA launches each kernel when it comes (nn/cuda/commands.h)
     int device_number;       // which of several, of NN_CUDA
     const char *cuda_module; // path of NN_CUDA's module; NULL: where nn/cuda/module_path.h says
 };

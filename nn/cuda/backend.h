@@ -34,7 +34,8 @@ struct cuda_backend {
         cuda_kernel *forward;
         cuda_kernel *backward; // NULL where nothing flows back
     } kernels[NUM_OPS];
-    enum status (*open)(struct cuda_device **device, int number, struct error *err);
+    // no_graphs: see struct nn_options.
+    enum status (*open)(struct cuda_device **device, int number, bool no_graphs, struct error *err);
     void (*close)(struct cuda_device *device); // NULL is fine
     // Makes it the one that the calling thread's calls are for.
     enum status (*enter)(struct cuda_device *device, struct error *err);

@@ -9,6 +9,9 @@
 // A kernel that is a template goes into parentheses.
 #define GPU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                 \
     kernel<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
+// kernel is a pointer to one; name: what the emulator calls it.
+#define GPU_LAUNCH_AS(name, kernel, grid, block, shared_bytes, stream, ...)                        \
+    GPU_LAUNCH(kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 #define GPU_DYNAMIC_SHARED(type, name)                                                             \
     extern __shared__ __align__(16) unsigned char name##_bytes[];                                  \
     type *name = reinterpret_cast<type *>(name##_bytes)

@@ -2,6 +2,7 @@
 // context's stream, and operands that lie in the host's memory.
 #pragma once
 
+#include "nn/cuda/commands.h"
 #include "nn/cuda/gpu.h"
 
 // Headers of the system go first, so that none of them is read as C below.
@@ -29,14 +30,9 @@ extern "C" {
 #undef FORWARD
 }
 
-cudaStream_t cuda_stream(const struct nn *nn);
-
-// Launches on the context's stream. Nothing runs after a failure.
+// Launches on the context's stream, as a command. Nothing runs after a failure.
 #define LAUNCH(nn, kernel, grid, block, shared_bytes, ...)                                         \
-    do {                                                                                           \
-        if (!nn_failed(nn))                                                                        \
-            GPU_LAUNCH(kernel, grid, block, shared_bytes, cuda_stream(nn), __VA_ARGS__);           \
-    } while (0)
+    command_launch(nn, #kernel, kernel, grid, block, shared_bytes, __VA_ARGS__)
 
 // Blocks of so many threads for count of them, which is not 0.
 static inline unsigned blocks_for(int64_t count, int64_t threads) {

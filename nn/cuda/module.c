@@ -50,7 +50,7 @@ enum status cuda_open(struct nn *nn, const char *path, int number, struct error 
     if (!cuda) return error_memory(err, "a device's context", sizeof *cuda);
     *cuda = (struct cuda){.backend = backend, .services = &SERVICES};
     nn->cuda = cuda;
-    return backend->open(&cuda->device, number, err);
+    return backend->open(&cuda->device, number, nn->no_graphs, err);
 }
 
 void cuda_close(struct nn *nn) {

@@ -8,10 +8,13 @@
 #include "nn/cuda/side_stream.h"
 #include "nn/cuda/step_memory.h"
 
+#include <stdlib.h>
+
 struct cuda_device {
     int number;
     int64_t total_bytes; // of its memory
     cudaStream_t stream;
+    struct commands *commands;
     struct step_memory *step_memory; // NULL before it is asked for
     unsigned *tickets;               // cuda_tickets
     struct plans *plans;             // of cuDNN; NULL without it
@@ -20,7 +23,14 @@ struct cuda_device {
 
 // ---- Opening ----
 
-static enum status device_open(struct cuda_device **result, int number, struct error *err) {
+// Who looks for a kernel that fails wants it to be known when it is launched.
+static bool is_blocking() {
+    const char *value = getenv("CUDA_LAUNCH_BLOCKING");
+    return value && strcmp(value, "0") != 0;
+}
+
+static enum status device_open(struct cuda_device **result, int number, bool no_graphs,
+                               struct error *err) {
     *result = NULL;
     cudaDeviceProp properties;
     TRY(cuda_check_device(number, &properties, err));
@@ -35,16 +45,18 @@ static enum status device_open(struct cuda_device **result, int number, struct e
         code = cudaMemsetAsync(tickets, 0, NUM_TICKETS * sizeof *tickets, stream);
     if (code != cudaSuccess) return cuda_failure(err, "counters of blocks", code);
     *result = new cuda_device{
-        number, (int64_t)properties.totalGlobalMem, stream, NULL, tickets, NULL, NULL};
+        number, (int64_t)properties.totalGlobalMem, stream, NULL, NULL, tickets, NULL, NULL};
+    TRY(commands_open(&(*result)->commands, stream, no_graphs || is_blocking(), err));
     TRY(cudnn_plans_open(&(*result)->plans, number, stream, err));
     return cublas_matmuls_open(&(*result)->matmuls, err);
 }
 
 static void device_close(struct cuda_device *device) {
     if (!device) return;
+    cudaStreamSynchronize(device->stream);
+    commands_close(device->commands);
     cublas_matmuls_close(device->matmuls);
     cudnn_plans_close(device->plans);
-    cudaStreamSynchronize(device->stream);
     step_memory_close(device->step_memory);
     cudaStreamDestroy(device->stream);
     cudaFree(device->tickets);
@@ -104,12 +116,14 @@ static void device_release_pinned(struct cuda_device *device, void *memory) {
 
 static enum status device_clear(struct cuda_device *device, void *memory, int64_t bytes,
                                 struct error *err) {
+    TRY(commands_flush(device->commands, err));
     cudaError_t code = cudaMemsetAsync(memory, 0, (size_t)bytes, device->stream);
     return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "clearing memory", code);
 }
 
 static enum status device_copy(struct cuda_device *device, void *to, const void *from,
                                int64_t bytes, struct error *err) {
+    TRY(commands_flush(device->commands, err));
     cudaError_t code = cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDefault, device->stream);
     return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "a copy", code);
 }
@@ -125,6 +139,7 @@ static enum status device_check_launches(struct error *err) {
 }
 
 static enum status device_synchronise(struct cuda_device *device, struct error *err) {
+    TRY(commands_flush(device->commands, err));
     cudaError_t code = cudaStreamSynchronize(device->stream);
     return code == cudaSuccess ? STATUS_OK : cuda_failure(err, "a kernel failed", code);
 }
@@ -169,7 +184,14 @@ gctmask_cuda_backend(void) {
     return &BACKEND;
 }
 
-cudaStream_t cuda_stream(const struct nn *nn) {
+struct commands *cuda_commands(const struct nn *nn) {
+    return nn->cuda->device->commands;
+}
+
+cudaStream_t cuda_stream(struct nn *nn) {
+    struct error err;
+    if (commands_flush(cuda_commands(nn), &err) != STATUS_OK)
+        nn_fail(nn, err.code, "%s", err.message);
     return nn->cuda->device->stream;
 }
 
@@ -226,15 +248,35 @@ static void check(struct nn *nn, const char *what, cudaError_t code) {
         nn_fail(nn, STATUS_DEVICE, "CUDA: %s: %s", what, cudaGetErrorString(code));
 }
 
+static bool lies_in(const void *data, const void *memory, int64_t bytes) {
+    const char *at = (const char *)data;
+    const char *begin = (const char *)memory;
+    return at >= begin && at < begin + bytes;
+}
+
+static bool is_step_memory(const struct nn *nn, const void *data) {
+    return lies_in(data, nn->memory, nn->heap.capacity);
+}
+
+// What lies in the program's memory is read now, so such a copy cannot wait in the list.
 void cuda_copy(struct nn *nn, void *to, const void *from, int64_t bytes) {
     if (bytes == 0 || nn_failed(nn)) return;
-    check(nn, "a copy",
-          cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDefault, cuda_stream(nn)));
+    if (is_step_memory(nn, to) && is_step_memory(nn, from))
+        command_add(nn, "a copy", [=](cudaStream_t stream, struct error *err) {
+            cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDefault, stream);
+            return command_launched("a copy", err);
+        });
+    else
+        check(nn, "a copy",
+              cudaMemcpyAsync(to, from, (size_t)bytes, cudaMemcpyDefault, cuda_stream(nn)));
 }
 
 void cuda_zero(struct nn *nn, void *to, int64_t bytes) {
-    if (bytes == 0 || nn_failed(nn)) return;
-    check(nn, "clearing memory", cudaMemsetAsync(to, 0, (size_t)bytes, cuda_stream(nn)));
+    if (bytes == 0) return;
+    command_add(nn, "clearing memory", [=](cudaStream_t stream, struct error *err) {
+        cudaMemsetAsync(to, 0, (size_t)bytes, stream);
+        return command_launched("clearing memory", err);
+    });
 }
 
 float *cuda_keep(struct nn *nn, int64_t num_floats) {
@@ -245,15 +287,9 @@ void cuda_wait(struct nn *nn) {
     check(nn, "a kernel failed", cudaStreamSynchronize(cuda_stream(nn)));
 }
 
-static bool lies_in(const void *data, const void *memory, int64_t bytes) {
-    const char *at = (const char *)data;
-    const char *begin = (const char *)memory;
-    return at >= begin && at < begin + bytes;
-}
-
 // Step memory, parameters, pinned memory: the context knows all that there is.
 static bool device_can_use(const struct nn *nn, const void *data) {
-    if (lies_in(data, nn->memory, nn->heap.capacity)) return true;
+    if (is_step_memory(nn, data)) return true;
     for (const struct cuda_block *block = nn->cuda->blocks; block; block = block->next)
         if (lies_in(data, block->memory, block->bytes)) return true;
     return false;

@@ -3,6 +3,7 @@
 #include "nn/cuda/devices.h"
 
 struct side_stream {
+    struct commands *commands;
     cudaStream_t kernels;
     cudaStream_t stream;
     cudaEvent_t launched; // all kernels up to the last follow
@@ -22,7 +23,8 @@ static enum status create_stream(cudaStream_t *stream, struct error *err) {
 }
 
 enum status side_stream_open(struct side_stream **result, struct nn *nn, struct error *err) {
-    struct side_stream *side = *result = new side_stream{cuda_stream(nn), NULL, NULL, NULL};
+    struct side_stream *side = *result =
+        new side_stream{cuda_commands(nn), cuda_stream(nn), NULL, NULL, NULL};
     TRY(create_stream(&side->stream, err));
     TRY(succeeded(err, cudaEventCreateWithFlags(&side->launched, cudaEventDisableTiming)));
     return succeeded(err, cudaEventCreateWithFlags(&side->given, cudaEventDisableTiming));
@@ -48,10 +50,12 @@ static enum status wait_for(cudaStream_t waits, cudaEvent_t event, cudaStream_t 
 }
 
 enum status side_stream_follow(struct side_stream *side, struct error *err) {
+    TRY(commands_flush(side->commands, err));
     return wait_for(side->stream, side->launched, side->kernels, err);
 }
 
 enum status side_stream_lead(struct side_stream *side, struct error *err) {
+    TRY(commands_flush(side->commands, err));
     return wait_for(side->kernels, side->given, side->stream, err);
 }
 

@@ -119,10 +119,13 @@ bool matmul_plan_run(struct matmuls *matmuls, struct matmul_plan *plan,
                      const struct matmul_data *data, void *workspace, void *stream,
                      struct error *err) {
     cublasStatus_t status = execute(matmuls, plan, data, workspace, (cudaStream_t)stream);
-    if (status == CUBLAS_STATUS_SUCCESS) return true;
-    failure(matmuls, "a plan cannot run", status, err);
-    matmul_plan_replace(plan, err);
-    return false;
+    plan->has_run = status == CUBLAS_STATUS_SUCCESS;
+    if (!plan->has_run) failure(matmuls, "a plan cannot run", status, err);
+    return plan->has_run;
+}
+
+bool matmul_plan_has_run(const struct matmul_plan *plan) {
+    return plan->has_run;
 }
 
 void matmul_plan_replace(struct matmul_plan *plan, const struct error *why) {

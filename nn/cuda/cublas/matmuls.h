@@ -78,11 +78,12 @@ MUST_CHECK enum status matmuls_find(struct matmuls *matmuls, const struct matmul
 int64_t matmul_plan_workspace_bytes(const struct matmul_plan *plan);
 enum { MATMUL_WORKSPACE_ALIGNMENT = 256 };
 
-// Puts it on the stream, a cudaStream_t. False, with err, if cuBLASLt refuses; then the next
-// algorithm takes its place, and matmuls_find tells whether there is one.
+// Puts it on the stream, a cudaStream_t. False, with err, if cuBLASLt refuses; it can be replaced.
 MUST_CHECK bool matmul_plan_run(struct matmuls *matmuls, struct matmul_plan *plan,
                                 const struct matmul_data *data, void *workspace, void *stream,
                                 struct error *err);
+bool matmul_plan_has_run(const struct matmul_plan *plan); // then it can be expected to run again
 
-// Lets the next algorithm take its place. why: what matmuls_find says if there is none.
+// Lets the next algorithm take its place; matmuls_find tells whether there is one. why: what its
+// message says if there is none.
 void matmul_plan_replace(struct matmul_plan *plan, const struct error *why);

@@ -17,7 +17,8 @@ struct matmul_plan {
     cublasLtMatrixLayout_t a, b, result;                               // transposed
     cublasLtMatmulHeuristicResult_t algorithms[MATMUL_MAX_ALGORITHMS]; // best first
     int num_algorithms;
-    int current; // of algorithms; num_algorithms: none is left
+    int current;  // of algorithms; num_algorithms: none is left
+    bool has_run; // the last time
     char failure[ERROR_MESSAGE_BYTES];
     struct matmul_plan *next; // made before it
 };

@@ -83,7 +83,13 @@ static bool run(struct nn *nn, const struct matmul *matmul, const struct matmul_
             scratch = nn_scratch(nn, (bytes + MATMUL_WORKSPACE_ALIGNMENT) / (int64_t)sizeof(float));
         if (nn_failed(nn)) return true;
         void *workspace = scratch ? workspace_in(scratch) : NULL;
-        ran = matmul_plan_run(matmuls, plan, data, workspace, cuda_stream(nn), &err);
+        const auto work = [matmuls, plan, workspace, own = *data](cudaStream_t stream,
+                                                                  struct error *why) {
+            return matmul_plan_run(matmuls, plan, &own, workspace, stream, why) ? STATUS_OK
+                                                                                : why->code;
+        };
+        ran = command_try(nn, "a plan of cuBLAS", matmul_plan_has_run(plan), work, &err);
+        if (!ran) matmul_plan_replace(plan, &err);
         nn_scratch_free(nn, scratch);
     }
     return true;

@@ -16,6 +16,7 @@ struct plan {
     struct product product;
     struct descriptors descriptors;
     descriptor plan; // NULL if there is none
+    bool has_run;    // once
     int refused;     // so many of the usable engines did not run
     int64_t workspace_bytes;
     int64_t engine;                    // cuDNN's number of it

@@ -212,6 +212,14 @@ static cudnnStatus_t execute(struct plans *plans, const struct plan *plan,
     return status;
 }
 
+bool plan_has_run(const struct plan *plan) {
+    return plan->has_run;
+}
+
+void plan_keep(struct plan *plan) {
+    plan->has_run = true;
+}
+
 bool plan_run(struct plans *plans, const struct plan *plan, const struct product_data *data,
               void *workspace, struct error *err) {
     cudnnStatus_t status = execute(plans, plan, data, workspace);
@@ -221,6 +229,7 @@ bool plan_run(struct plans *plans, const struct plan *plan, const struct product
 
 void plan_replace(struct plans *plans, struct plan *plan, const struct error *why) {
     plan->refused++;
+    plan->has_run = false;
     descriptors_cut(&plan->descriptors, 0);
     plan_build(&plans->planner, plan);
     if (!plan->plan) snprintf(plan->failure, sizeof plan->failure, "%s", why->message);

@@ -114,6 +114,10 @@ int64_t plan_engine(const struct plan *plan);
 MUST_CHECK bool plan_run(struct plans *plans, const struct plan *plan,
                          const struct product_data *data, void *workspace, struct error *err);
 
+// Says that it has run, so that it can be expected to run again; until it is replaced.
+void plan_keep(struct plan *plan);
+bool plan_has_run(const struct plan *plan);
+
 // Lets the next engine take its place; plans_find tells whether there is one. why: what its message
 // says if there is none.
 void plan_replace(struct plans *plans, struct plan *plan, const struct error *why);

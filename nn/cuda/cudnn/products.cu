@@ -48,15 +48,19 @@ static struct product product_of(const struct nn *nn, enum product_kind kind,
     return product;
 }
 
-// Puts it on the stream; false, with err, if cuDNN refuses.
+// Puts it on the stream; false, with err, if cuDNN refuses. has_run: see command_try.
 static bool put(struct nn *nn, const struct product *product, const struct plan *plan,
-                const struct product_data *data, struct error *err) {
+                const struct product_data *data, bool has_run, struct error *err) {
+    struct plans *plans = cuda_plans(nn);
     const int64_t float_bytes = (int64_t)sizeof(float);
     int64_t bytes = plan_workspace_bytes(plan);
     float *workspace = bytes ? nn_scratch(nn, (bytes + float_bytes - 1) / float_bytes) : NULL;
     bool ran = true;
     if (data->squares) cuda_zero(nn, data->squares, product->shape.out * float_bytes);
-    if (!nn_failed(nn)) ran = plan_run(cuda_plans(nn), plan, data, workspace, err);
+    const auto work = [plans, plan, workspace, own = *data](cudaStream_t, struct error *why) {
+        return plan_run(plans, plan, &own, workspace, why) ? STATUS_OK : why->code;
+    };
+    if (!nn_failed(nn)) ran = command_try(nn, "a plan of cuDNN", has_run, work, err);
     nn_scratch_free(nn, workspace);
     return ran;
 }
@@ -74,8 +78,8 @@ struct trial {
 static double trial_seconds(void *context, const struct plan *plan) {
     const struct trial *t = (const struct trial *)context;
     struct error err;
-    double seconds =
-        stopwatch_seconds(t->nn, [&] { return put(t->nn, t->product, plan, &t->data, &err); });
+    double seconds = stopwatch_seconds(
+        t->nn, [&] { return put(t->nn, t->product, plan, &t->data, false, &err); });
     if (seconds < 0) cudaGetLastError(); // an engine that cannot be launched is none
     return seconds;
 }
@@ -116,7 +120,8 @@ static bool run(struct nn *nn, const struct product *product, const struct produ
             nn_fail(nn, err.code, "%s", err.message);
             return true;
         }
-        ran = put(nn, product, plan, data, &err);
+        ran = put(nn, product, plan, data, plan_has_run(plan), &err);
+        if (ran) plan_keep(plan);
         if (!ran) plan_replace(plans, plan, &err);
     }
     return true;

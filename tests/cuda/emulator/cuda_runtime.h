@@ -73,6 +73,8 @@ constexpr int warpSize = 32;
 
 typedef struct emulated_stream *cudaStream_t;
 typedef struct emulated_event *cudaEvent_t;
+typedef struct emulated_graph *cudaGraph_t;
+typedef struct emulated_graph_exec *cudaGraphExec_t;
 
 // body is what one thread does.
 void emulator_launch(cudaStream_t stream, const char *kernel, dim3 grid, dim3 block,
@@ -98,8 +100,10 @@ void emulator_run(cudaStream_t stream, const char *name, Kernel kernel, dim3 gri
     emulator_launch(stream, name, grid, block, shared_bytes, [=] { kernel(arguments...); });
 }
 
+#define GPU_LAUNCH_AS(name, kernel, grid, block, shared_bytes, stream, ...)                        \
+    emulator_run(stream, name, kernel, dim3(grid), dim3(block), shared_bytes, __VA_ARGS__)
 #define GPU_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                 \
-    emulator_run(stream, #kernel, kernel, dim3(grid), dim3(block), shared_bytes, __VA_ARGS__)
+    GPU_LAUNCH_AS(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 #define GPU_DYNAMIC_SHARED(type, name)                                                             \
     type *name = static_cast<type *>(emulated_place.dynamic_shared)
 
@@ -198,6 +202,8 @@ enum cudaError_t {
     cudaErrorInvalidDevice = 101,
     cudaErrorNotReady = 600,
     cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
 };
 enum cudaMemcpyKind {
     cudaMemcpyHostToDevice = 1,
@@ -215,6 +221,7 @@ enum cudaDriverEntryPointQueryResult {
     cudaDriverEntryPointSymbolNotFound = 1,
 };
 constexpr unsigned long long cudaEnableDefault = 0;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
 constexpr unsigned cudaMemAttachGlobal = 1;
 constexpr unsigned cudaStreamNonBlocking = 1;
 constexpr unsigned cudaEventDefault = 0;
@@ -253,3 +260,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 // A thousandth of a millisecond for each kernel that was launched between the two.
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
+                                 unsigned long long flags = 0);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);

@@ -194,6 +194,10 @@ const char *cudaGetErrorString(cudaError_t error) {
         return "device not ready";
     case cudaErrorLaunchFailure:
         return "unspecified launch failure";
+    case cudaErrorStreamCaptureUnsupported:
+        return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+        return "operation failed due to a previous error during capture";
     }
     return "unknown error";
 }
@@ -325,6 +329,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     std::vector<char> copy;
     bool is_upload = !emulator_is_device_memory(from);
     bool is_download = !emulator_is_device_memory(to);
+    bool is_between = is_upload || is_download || is_pinned(from) || is_pinned(to);
+    if ((is_upload || is_download) && emulator_refuses_in_capture(stream))
+        return cudaErrorStreamCaptureUnsupported;
     if (is_upload) copy.assign((const char *)from, (const char *)from + bytes);
     // What comes to the program is not there before.
     if (is_pinned(to) && !is_upload && !is_pinned(from)) memset(to, 0xFF, bytes);
@@ -332,11 +339,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         emulator_open_device_memory(true);
         memcpy(to, is_upload ? copy.data() : from, bytes);
         emulator_open_device_memory(false);
+        if (!is_between) emulator_counted.bytes += 2 * static_cast<int64_t>(bytes);
     });
     emulator_counted.uploads += is_upload;
     emulator_counted.downloads += is_download;
-    bool is_between = is_upload || is_download || is_pinned(from) || is_pinned(to);
-    if (!is_between) emulator_counted.bytes += 2 * static_cast<int64_t>(bytes);
     if (is_download) emulator_finish(stream);
     return cudaSuccess;
 }
@@ -344,11 +350,11 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
     const emulator_turn turn;
     if (!lies(to, bytes, true)) return cudaErrorInvalidValue;
-    emulator_counted.bytes += static_cast<int64_t>(bytes);
     emulator_enqueue(stream, [=] {
         emulator_open_device_memory(true);
         memset(to, value, bytes);
         emulator_open_device_memory(false);
+        emulator_counted.bytes += static_cast<int64_t>(bytes);
     });
     return cudaSuccess;
 }

@@ -10,17 +10,14 @@
 #include "order.h"
 #include "stream_calls.h"
 
-struct work {
-    std::function<bool()> attempt; // true: it is done
-    bool uses_all;                 // of its device's managed memory
-    const void *uses;              // or the allocation that this lies in; nullptr: none
-};
+using work = emulator_work;
 
 struct emulated_stream {
     const emulated_stream_calls *calls; // first: others know no more of a stream
-    std::deque<struct work> work;
+    std::deque<struct emulator_work> work;
     bool is_used; // since the last wait
     int device;
+    emulator_capture *capture; // where work goes meanwhile; nullptr: it is done
 };
 
 emulator_counts emulator_counted;
@@ -112,6 +109,10 @@ void enqueue(cudaStream_t stream, work work) {
                 to.device, emulator_device());
         abort();
     }
+    if (to.capture) {
+        to.capture->work.push_back(std::move(work));
+        return;
+    }
     to.is_used = true;
     if (!is_deferred() && to.work.empty() && work.attempt()) return;
     bool uses_all = work.uses_all;
@@ -139,7 +140,22 @@ const emulated_stream_calls CALLS = {enqueue_call, emulator_is_within_device_mem
 
 } // namespace
 
+void emulator_enqueue_work(cudaStream_t stream, const emulator_work &work) {
+    enqueue(stream, work);
+}
+
+emulator_capture *&emulator_capture_of(cudaStream_t stream) {
+    return stream_of(stream).capture;
+}
+
+bool emulator_refuses_in_capture(cudaStream_t stream) {
+    emulator_capture *capture = emulator_capture_of(stream);
+    if (capture) capture->is_invalid = true;
+    return capture;
+}
+
 void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work) {
+    if (emulator_refuses_in_capture(stream)) return;
     enqueue(stream, {std::move(work), false, nullptr});
 }
 
@@ -195,6 +211,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const emulator_turn turn;
     emulated_stream &of = stream_of(stream);
+    if (emulator_refuses_in_capture(stream)) return cudaErrorStreamCaptureUnsupported;
     if (of.is_used) emulator_counted.waits++;
     of.is_used = false;
     finish(of);
@@ -205,11 +222,9 @@ int64_t emulator_count(const char *name) {
     const struct {
         const char *name;
         int64_t count;
-    } all[] = {{"launches", emulator_counted.launches},
-               {"waits", emulator_counted.waits},
-               {"uploads", emulator_counted.uploads},
-               {"downloads", emulator_counted.downloads},
-               {"bytes", emulator_counted.bytes}};
+    } all[] = {{"launches", emulator_counted.launches}, {"waits", emulator_counted.waits},
+               {"uploads", emulator_counted.uploads},   {"downloads", emulator_counted.downloads},
+               {"bytes", emulator_counted.bytes},       {"graphs", emulator_counted.graphs}};
     for (const auto &one : all)
         if (strcmp(one.name, name) == 0) return one.count;
     return -1;

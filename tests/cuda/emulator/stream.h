@@ -9,8 +9,27 @@
 // do all they can before it, and in random anything between.
 #pragma once
 
+#include <vector>
+
 #include <cuda_runtime.h>
 
+struct emulator_work {
+    std::function<bool()> attempt; // true: it is done
+    bool uses_all;                 // of its device's managed memory
+    const void *uses;              // or the allocation that this lies in; nullptr: none
+};
+
+// What a stream was given while it was captured.
+struct emulator_capture {
+    std::vector<emulator_work> work;
+    bool is_invalid; // something was asked for that a graph cannot hold
+};
+
+void emulator_enqueue_work(cudaStream_t stream, const emulator_work &work);
+// nullptr unless it is being captured.
+emulator_capture *&emulator_capture_of(cudaStream_t stream);
+// Whether it is being captured, and then the capture fails.
+bool emulator_refuses_in_capture(cudaStream_t stream);
 void emulator_enqueue(cudaStream_t stream, std::function<void()> work);
 // The stream calls work, which uses no memory of the device, again and again until it returns true.
 void emulator_enqueue_tries(cudaStream_t stream, std::function<bool()> work);
@@ -27,6 +46,7 @@ struct emulator_counts {
     int64_t downloads; // copies to it
     int64_t bytes;     // that copies and settings of the device's memory moved, and kernels where
                        // the module is compiled so (traffic.cpp)
+    int64_t graphs;    // that were launched
 };
 extern emulator_counts emulator_counted;
 // For tests, which look it up in the module; -1 if there is no such count.

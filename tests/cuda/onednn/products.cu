@@ -59,9 +59,11 @@ static void launch(struct nn *nn, const char *name, enum dnn_pass pass,
     for (int i = 0; i < (int)(sizeof all / sizeof *all); i++)
         emulator_check_pointer(name, i, all[i]);
     struct onednn *dnn = cuda_plans(nn)->dnn;
-    emulator_enqueue(cuda_stream(nn), [=, shape = *shape, operands = *operands] {
-        compute(dnn, pass, &shape, &operands);
-    });
+    command_add(nn, name,
+                [=, shape = *shape, operands = *operands](cudaStream_t stream, struct error *) {
+                    emulator_enqueue(stream, [=] { compute(dnn, pass, &shape, &operands); });
+                    return STATUS_OK;
+                });
 }
 
 static float *floats(struct numbers numbers) {
