@@ -1,12 +1,14 @@
 #include "nn/cuda/loss.h"
 
+// A warp.
 static __global__ void add_parts(const double *parts, float scale, float *out) {
     double total = 0;
-    for (int part = 0; part < LOSS_PARTS; part++)
+    for (unsigned part = threadIdx.x; part < LOSS_PARTS; part += 32)
         total += parts[part];
-    out[0] = (float)((double)scale * total);
+    total = block_sum(total);
+    if (threadIdx.x == 0) out[0] = (float)((double)scale * total);
 }
 
 void cuda_loss_write(struct nn *nn, const double *parts, float scale, struct tensor *out) {
-    LAUNCH(nn, add_parts, 1, 1, 0, parts, scale, out->data);
+    LAUNCH(nn, add_parts, 1, 32, 0, parts, scale, out->data);
 }

@@ -44,7 +44,7 @@ template <int EACH, class Number>
 static __device__ void read_row(const Number *line, int64_t c, const struct taps &columns,
                                 float along[EACH]) {
     for (int32_t first = 0; first < columns.count; first += READ_AHEAD) {
-        struct channels<Number, EACH> read[READ_AHEAD] = {};
+        channels<Number, EACH> read[READ_AHEAD] = {};
         float weights[READ_AHEAD] = {};
         for (int k = 0; k < READ_AHEAD; k++) {
             if (first + k >= columns.count) continue;

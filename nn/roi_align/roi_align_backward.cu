@@ -187,7 +187,7 @@ template <int EACH, class Number>
 static __device__ void add_bins(unsigned votes, int bin, float weight, const Number *dout,
                                 int64_t c, float totals[EACH]) {
     while (votes) {
-        struct channels<Number, EACH> read[GATHER_AHEAD] = {};
+        channels<Number, EACH> read[GATHER_AHEAD] = {};
         float weights[GATHER_AHEAD] = {};
         unsigned left = votes;
         for (int i = 0; i < GATHER_AHEAD; i++, left &= left - 1) {

@@ -4,7 +4,7 @@
 
 #include <type_traits>
 
-#include "nn/cuda/numbers.h"
+#include "nn/cuda/packs.h"
 
 extern "C" {
 #include "nn/roi_align/roi_align_math.h"
@@ -59,28 +59,26 @@ static __device__ inline struct roi_span span_of(const struct pyramid_view &v, i
 enum { CHANNELS_EACH = 4 }; // that a thread takes at once, where their number is a multiple
 
 // Neighbouring channels that a thread reads and writes at once.
-template <class Number, int EACH> struct alignas(EACH * sizeof(Number)) channels {
-    Number of[EACH];
-};
+template <class Number, int EACH> using channels = pack<Number, EACH>;
 
 template <int EACH, class Number>
-static __device__ struct channels<Number, EACH> channels_at(const Number *numbers) {
-    return *(const struct channels<Number, EACH> *)(const void *)numbers;
+static __device__ channels<Number, EACH> channels_at(const Number *numbers) {
+    return *(const channels<Number, EACH> *)(const void *)numbers;
 }
 
 template <int EACH, class Number>
-static __device__ void add_channels(const struct channels<Number, EACH> &read, float weight,
+static __device__ void add_channels(const channels<Number, EACH> &read, float weight,
                                     float totals[EACH]) {
     for (int i = 0; i < EACH; i++)
-        totals[i] += loaded(read.of[i]) * weight;
+        totals[i] += read.get(i) * weight;
 }
 
 template <int EACH, class Number>
 static __device__ void store_channels(const float totals[EACH], Number *numbers) {
-    struct channels<Number, EACH> written;
+    channels<Number, EACH> written;
     for (int i = 0; i < EACH; i++)
-        written.of[i] = rounded<Number>(totals[i]);
-    *(struct channels<Number, EACH> *)(void *)numbers = written;
+        written.set(i, totals[i]);
+    *(channels<Number, EACH> *)(void *)numbers = written;
 }
 
 // Calls run with a number of the type and with how many channels a thread takes at once.

@@ -39,8 +39,7 @@ static __device__ float weight_of(const struct layout &l, int64_t i) {
     return l.weights ? l.weights[i] : 1;
 }
 
-static __global__ void __launch_bounds__(BLOCK_THREADS)
-    sum_targets(struct layout l, double *parts) {
+static __global__ void __launch_bounds__(LOSS_THREADS) sum_targets(struct layout l, double *parts) {
     int64_t end = loss_piece(l.num_targets, blockIdx.x + 1);
     double total = 0;
     for (int64_t i = loss_piece(l.num_targets, blockIdx.x) + threadIdx.x; i < end;
@@ -59,23 +58,27 @@ void cuda_sigmoid_loss_forward(struct nn *nn, struct call *base) {
     struct operands o = {.nn = nn};
     struct layout layout = layout_of(&o, call);
     double *parts = cuda_loss_parts(nn);
-    LAUNCH(nn, sum_targets, LOSS_PARTS, BLOCK_THREADS, 0, layout, parts);
+    LAUNCH(nn, sum_targets, LOSS_PARTS, LOSS_THREADS, 0, layout, parts);
     cuda_loss_write(nn, parts, call->scale, base->out);
     nn_scratch_free(nn, parts);
     operands_end(&o);
 }
 
-// A thread for each span.
+// So many lanes for each span, of which each has the targets' gradient.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    target_gradients(struct layout l, float scale, bool add, float *grad) {
-    int64_t i = global_index();
+    target_gradients(struct layout l, float scale, bool add, unsigned lanes, float *grad) {
+    int64_t i = global_index() / lanes;
+    unsigned lane = threadIdx.x % lanes;
     if (i >= l.num_targets) return;
-    for (int64_t j = 0; !add && j < l.span; j++)
-        grad[i * l.span + j] = 0;
-    float weight = weight_of(l, i);
-    if (weight == 0) return;
     int64_t at = logit_of(l, i);
-    grad[at] += scale * weight * (sigmoid_of(l.logits[at]) - l.targets[i]);
+    float weight = weight_of(l, i);
+    float slope = weight == 0 ? 0 : scale * weight * (sigmoid_of(l.logits[at]) - l.targets[i]);
+    if (add) {
+        if (lane == 0 && weight != 0) grad[at] += slope;
+        return;
+    }
+    for (int64_t j = i * l.span + lane; j < (i + 1) * l.span; j += lanes)
+        grad[j] = j == at ? slope : 0;
 }
 
 void cuda_sigmoid_loss_backward(struct nn *nn, struct call *base) {
@@ -84,8 +87,9 @@ void cuda_sigmoid_loss_backward(struct nn *nn, struct call *base) {
     float *grad = nn_grad(nn, base->inputs[0], &add);
     struct operands o = {.nn = nn};
     struct layout layout = layout_of(&o, call);
+    unsigned lanes = add ? 1 : loss_lanes(layout.span);
     if (grad && layout.num_targets)
-        LAUNCH(nn, target_gradients, blocks_for(layout.num_targets, BLOCK_THREADS), BLOCK_THREADS,
-               0, layout, call->scale, add, grad);
+        LAUNCH(nn, target_gradients, blocks_for(layout.num_targets * lanes, BLOCK_THREADS),
+               BLOCK_THREADS, 0, layout, call->scale, add, lanes, grad);
     operands_end(&o);
 }

@@ -33,7 +33,7 @@ static __device__ int64_t group_of(const struct problem &p, int64_t row) {
     return (row * p.num_groups + (p.groups ? p.groups[row] : 0)) * 4;
 }
 
-static __global__ void __launch_bounds__(BLOCK_THREADS) sum_rows(struct problem p, double *parts) {
+static __global__ void __launch_bounds__(LOSS_THREADS) sum_rows(struct problem p, double *parts) {
     int64_t end = loss_piece(p.rows, blockIdx.x + 1);
     double total = 0;
     for (int64_t row = loss_piece(p.rows, blockIdx.x) + threadIdx.x; row < end; row += blockDim.x) {
@@ -52,24 +52,28 @@ void cuda_smooth_l1_loss_forward(struct nn *nn, struct call *base) {
     struct operands o = {.nn = nn};
     struct problem problem = problem_of(&o, call);
     double *parts = cuda_loss_parts(nn);
-    LAUNCH(nn, sum_rows, LOSS_PARTS, BLOCK_THREADS, 0, problem, parts);
+    LAUNCH(nn, sum_rows, LOSS_PARTS, LOSS_THREADS, 0, problem, parts);
     cuda_loss_write(nn, parts, call->scale, base->out);
     nn_scratch_free(nn, parts);
     operands_end(&o);
 }
 
+// So many lanes for each row, which go through the predictions that count, or through all.
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    row_gradients(struct problem p, bool add, float *grad) {
-    int64_t row = global_index();
+    row_gradients(struct problem p, bool add, unsigned lanes, float *grad) {
+    int64_t row = global_index() / lanes;
     if (row >= p.rows) return;
-    for (int64_t j = 0; !add && j < 4 * p.num_groups; j++)
-        grad[4 * row * p.num_groups + j] = 0;
     float weight = weight_of(p, row);
-    if (weight == 0) return;
     int64_t at = group_of(p, row);
-    for (int64_t j = 0; j < 4; j++)
-        grad[at + j] += p.scale * weight *
-                        smooth_l1_slope(p.predictions[at + j] - p.targets[4 * row + j], p.beta);
+    int64_t begin = add ? at : 4 * row * p.num_groups;
+    int64_t end = add ? at + 4 : begin + 4 * p.num_groups;
+    for (int64_t j = begin + threadIdx.x % lanes; j < end; j += lanes) {
+        float slope = 0;
+        if (weight != 0 && j >= at && j < at + 4)
+            slope = p.scale * weight *
+                    smooth_l1_slope(p.predictions[j] - p.targets[4 * row + j - at], p.beta);
+        grad[j] = add ? grad[j] + slope : slope;
+    }
 }
 
 void cuda_smooth_l1_loss_backward(struct nn *nn, struct call *base) {
@@ -79,7 +83,8 @@ void cuda_smooth_l1_loss_backward(struct nn *nn, struct call *base) {
     if (!grad || call->rows == 0) return;
     struct operands o = {.nn = nn};
     struct problem problem = problem_of(&o, call);
-    LAUNCH(nn, row_gradients, blocks_for(call->rows, BLOCK_THREADS), BLOCK_THREADS, 0, problem, add,
-           grad);
+    unsigned lanes = loss_lanes(add ? 4 : 4 * problem.num_groups);
+    LAUNCH(nn, row_gradients, blocks_for(call->rows * lanes, BLOCK_THREADS), BLOCK_THREADS, 0,
+           problem, add, lanes, grad);
     operands_end(&o);
 }

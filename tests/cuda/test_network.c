@@ -322,7 +322,7 @@ static void waits_of_detection(void) {
     EXPECT_OK(detect_images(nn, &small.model, &image, 1, &small.arena, &list, &err), &err);
     EXPECT(list.count > 5);
     struct counts counts = counts_since(before);
-    EXPECT_INT(counts.waits, 4);
+    EXPECT_INT(counts.waits, 3);
     EXPECT_INT(counts.uploads, 1);
     EXPECT_INT(counts.downloads, 3);
     nn_destroy(nn);
