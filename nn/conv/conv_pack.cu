@@ -1,6 +1,7 @@
 #include "nn/conv/conv_pack.h"
 
 #include "nn/cuda/columns_kernel.h"
+#include "nn/cuda/packs.h"
 #include "nn/cuda/tiles.h"
 #include "nn/gate/gate_kernel.h"
 
@@ -34,8 +35,8 @@ static __device__ float gate_of(const struct layout &l, const float *gates, int6
 
 template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pack(const float *weights, struct layout l, const float *norm, const float *gates,
-         Number *packed) {
+    pack_any(const float *weights, struct layout l, const float *norm, const float *gates,
+             Number *packed) {
     int64_t i = global_index();
     if (i >= l.count) return;
     int64_t channel = i % l.channels;
@@ -45,24 +46,24 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     packed[i] = rounded<Number>(weights[(out * l.channels + channel) * l.taps + tap] * factor);
 }
 
+// One tap, channels a multiple of PACKED_AT_ONCE.
 enum { PACKED_AT_ONCE = 4 };
 
-// One tap, channels a multiple of PACKED_AT_ONCE.
 template <class Number>
 static __global__ void __launch_bounds__(BLOCK_THREADS)
-    pack_vectors(const float *weights, struct layout l, const float *norm, const float *gates,
-                 Number *packed) {
-    int64_t i = global_index() * PACKED_AT_ONCE;
-    if (i >= l.count) return;
-    unsigned out = (unsigned)i / (unsigned)l.channels;
-    unsigned channel = (unsigned)i % (unsigned)l.channels;
-    struct vector<float, PACKED_AT_ONCE> values = load_vector<PACKED_AT_ONCE>(weights + i);
-    struct vector<Number, PACKED_AT_ONCE> result;
-    for (int k = 0; k < PACKED_AT_ONCE; k++) {
-        float factor = (norm ? norm[out] : 1) * gate_of(l, gates, out, channel + k);
-        result.at[k] = rounded<Number>(values.at[k] * factor);
-    }
-    store_vector(result, packed + i);
+    pack_one(const pack<float, PACKED_AT_ONCE> *weights, struct layout l, const float *norm,
+             const float *gates, pack<Number, PACKED_AT_ONCE> *packed) {
+    int64_t i = global_index();
+    unsigned first = (unsigned)i * PACKED_AT_ONCE;
+    if (first >= l.count) return;
+    unsigned out = first / (unsigned)l.channels;
+    unsigned channel = first % (unsigned)l.channels;
+    pack<float, PACKED_AT_ONCE> values = weights[i];
+    pack<Number, PACKED_AT_ONCE> result;
+    for (int k = 0; k < PACKED_AT_ONCE; k++)
+        result.set(k,
+                   values.get(k) * ((norm ? norm[out] : 1) * gate_of(l, gates, out, channel + k)));
+    packed[i] = result;
 }
 
 // A line of threads for each output.
@@ -91,20 +92,24 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 
 template <class Number>
-static void run_pack(struct nn *nn, const struct layout &l, const float *weights, const float *norm,
-                     const float *gates, Number *packed) {
+static void run_pack(struct nn *nn, const struct layout &l, numbers weights, const float *norm,
+                     const float *gates, struct numbers packed) {
+    typedef pack<float, PACKED_AT_ONCE> From;
+    typedef pack<Number, PACKED_AT_ONCE> To;
+    const float *from = weights.as<float>();
     if (l.taps == NINE_TAPS) {
         unsigned lanes = (unsigned)tile_columns(l.channels);
         dim3 block(lanes, BLOCK_THREADS / lanes);
         dim3 grid(blocks_for(l.channels, lanes), blocks_for(l.outputs * l.groups, block.y));
-        LAUNCH(nn, (pack_nine<Number>), grid, block, 0, weights, l, norm, gates, packed);
-    } else if (l.taps == 1 && l.channels % PACKED_AT_ONCE == 0) {
+        LAUNCH(nn, (pack_nine<Number>), grid, block, 0, from, l, norm, gates, packed.as<Number>());
+    } else if (l.taps == 1 && l.channels % PACKED_AT_ONCE == 0 && begins_pack(from) &&
+               begins_pack(packed.data)) {
         CHECK(l.count <= INT32_MAX);
-        LAUNCH(nn, (pack_vectors<Number>), blocks_for(l.count / PACKED_AT_ONCE, BLOCK_THREADS),
-               BLOCK_THREADS, 0, weights, l, norm, gates, packed);
+        LAUNCH(nn, (pack_one<Number>), blocks_for(l.count / PACKED_AT_ONCE, BLOCK_THREADS),
+               BLOCK_THREADS, 0, (const From *)weights.as<From>(), l, norm, gates, packed.as<To>());
     } else {
-        LAUNCH(nn, (pack<Number>), blocks_for(l.count, BLOCK_THREADS), BLOCK_THREADS, 0, weights, l,
-               norm, gates, packed);
+        LAUNCH(nn, (pack_any<Number>), blocks_for(l.count, BLOCK_THREADS), BLOCK_THREADS, 0, from,
+               l, norm, gates, packed.as<Number>());
     }
 }
 
@@ -114,7 +119,7 @@ void cuda_conv_pack(struct nn *nn, const struct conv *conv, const float *norm, c
     const float *weights = operand_values(&o, conv->weight);
     with_type(packed.type, [&](auto number) {
         using Number = decltype(number);
-        run_pack(nn, layout_of(conv), weights, norm, gates, packed.as<Number>());
+        run_pack<Number>(nn, layout_of(conv), weights, norm, gates, packed);
     });
     operands_end(&o);
 }

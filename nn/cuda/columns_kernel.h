@@ -5,12 +5,11 @@
 #include "nn/cuda/block.h"
 #include "nn/cuda/column_sizes.h"
 #include "nn/cuda/columns.h"
-#include "nn/cuda/vectors.h"
+#include "nn/cuda/packs.h"
 
 static const int64_t COLUMN_MAX_IMAGES = NUM_TICKETS; // of a launch
 
 enum {
-    COLUMN_VECTOR_BYTES = 16,
     COLUMN_LOADS_AT_ONCE = 4, // of one thread
 };
 
@@ -27,8 +26,8 @@ template <int KIND, class Number> static __device__ Number column_join(Number a,
 
 // A launch. x [images, rows, c], y like it for COLUMNS_DOT, parts [images, pieces, c], out
 // [images, c], which with add is added to.
-template <class Number> struct column_task {
-    const Number *x, *y;
+template <class Pack> struct column_task {
+    const Pack *x, *y;
     int64_t rows, c;
     float *parts, *out;
     bool add;
@@ -43,27 +42,27 @@ struct column_end {
     }
 };
 
-// Of the rows of a thread's channels.
-template <int KIND, int WIDTH, class Number>
-static __device__ void column_collect(const struct column_task<Number> &task, int64_t image,
-                                      int64_t channel, float found[WIDTH]) {
+// Of the rows of a thread's channels, which begin at pack number first of an image.
+template <int KIND, class Pack>
+static __device__ void column_collect(const struct column_task<Pack> &task, int64_t image,
+                                      int64_t first, float found[Pack::COUNT]) {
     constexpr int AT_ONCE = KIND == COLUMNS_DOT ? COLUMN_LOADS_AT_ONCE / 2 : COLUMN_LOADS_AT_ONCE;
     int64_t step = (int64_t)gridDim.y * blockDim.y;
-    int64_t first = image * task.rows * task.c + channel;
+    int64_t packs = task.c / Pack::COUNT;
     for (int64_t row = (int64_t)blockIdx.y * blockDim.y + threadIdx.y; row < task.rows;
          row += AT_ONCE * step) {
-        struct vector<Number, WIDTH> x[AT_ONCE] = {};
-        struct vector<Number, WIDTH> y[AT_ONCE] = {};
+        Pack x[AT_ONCE] = {};
+        Pack y[AT_ONCE] = {};
         for (int i = 0; i < AT_ONCE; i++) {
-            int64_t at = first + (row + i * step) * task.c;
+            int64_t at = (image * task.rows + row + i * step) * packs + first;
             if (row + i * step >= task.rows) continue; // zeros, which add nothing
-            x[i] = load_vector<WIDTH>(task.x + at);
-            if (KIND == COLUMNS_DOT) y[i] = load_vector<WIDTH>(task.y + at);
+            x[i] = task.x[at];
+            if (KIND == COLUMNS_DOT) y[i] = task.y[at];
         }
         for (int i = 0; i < AT_ONCE; i++)
-            for (int k = 0; k < WIDTH; k++)
-                found[k] = column_join<KIND>(
-                    found[k], column_measure<KIND>(loaded(x[i].at[k]), loaded(y[i].at[k])));
+            for (int k = 0; k < Pack::COUNT; k++)
+                found[k] =
+                    column_join<KIND>(found[k], column_measure<KIND>(x[i].get(k), y[i].get(k)));
     }
 }
 
@@ -73,6 +72,7 @@ static __device__ void column_join_parts(const float *parts, int64_t num_parts, 
                                          float *out) {
     enum { AT_ONCE = 8 };
     __shared__ double totals[COLUMN_THREADS][WIDTH];
+    const pack<float, WIDTH> *from = (const pack<float, WIDTH> *)(const void *)parts;
     int64_t units = c / WIDTH;
     int64_t threads = num_threads();
     int64_t lines = 1; // of threads that share the parts
@@ -85,13 +85,13 @@ static __device__ void column_join_parts(const float *parts, int64_t num_parts, 
         bool works = number / each < lines && unit < units;
         double total[WIDTH] = {};
         for (int64_t part = number / each; works && part < num_parts; part += AT_ONCE * lines) {
-            struct vector<float, WIDTH> values[AT_ONCE] = {};
+            pack<float, WIDTH> values[AT_ONCE] = {};
             for (int i = 0; i < AT_ONCE; i++)
                 if (part + i * lines < num_parts)
-                    values[i] = load_vector<WIDTH>(parts + (part + i * lines) * c + unit * WIDTH);
+                    values[i] = from[(part + i * lines) * units + unit];
             for (int i = 0; i < AT_ONCE; i++)
                 for (int k = 0; k < WIDTH; k++)
-                    total[k] = column_join<KIND>(total[k], (double)values[i].at[k]);
+                    total[k] = column_join<KIND>(total[k], (double)values[i].get(k));
         }
         for (int k = 0; k < WIDTH; k++)
             totals[number][k] = total[k];
@@ -107,22 +107,21 @@ static __device__ void column_join_parts(const float *parts, int64_t num_parts, 
     }
 }
 
-template <int KIND, int WIDTH, class Number, class Finish>
+template <int KIND, class Pack, class Finish>
 static __global__ void __launch_bounds__(COLUMN_THREADS, 2)
-    reduce_columns(struct column_task<Number> task, Finish finish) {
-    __shared__ float found[COLUMN_THREADS * WIDTH]; // [lines, channels of the block]
+    reduce_columns(struct column_task<Pack> task, Finish finish) {
+    __shared__ float found[COLUMN_THREADS * Pack::COUNT]; // [lines, channels of the block]
     int64_t image = blockIdx.z;
-    int64_t channels = blockDim.x * WIDTH;
-    int64_t first = blockIdx.x * channels;
-    int64_t channel = first + threadIdx.x * WIDTH;
+    int64_t channels = blockDim.x * Pack::COUNT;
+    int64_t first = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; // a pack
     float *out = task.out + image * task.c;
     float *parts = task.parts + image * gridDim.y * task.c;
-    float own[WIDTH] = {};
-    if (channel < task.c) column_collect<KIND, WIDTH>(task, image, channel, own);
-    for (int k = 0; k < WIDTH; k++)
-        found[thread_number() * WIDTH + k] = own[k];
+    float own[Pack::COUNT] = {};
+    if (first * Pack::COUNT < task.c) column_collect<KIND>(task, image, first, own);
+    for (int k = 0; k < Pack::COUNT; k++)
+        found[thread_number() * Pack::COUNT + k] = own[k];
     __syncthreads();
-    int64_t at = first + thread_number(); // a thread for each of the block's channels
+    int64_t at = blockIdx.x * channels + thread_number(); // a thread for each of the channels
     if (thread_number() < channels && at < task.c) {
         double total = 0;
         for (unsigned line = 0; line < blockDim.y; line++)
@@ -135,21 +134,8 @@ static __global__ void __launch_bounds__(COLUMN_THREADS, 2)
     if (gridDim.y == 1 && !Finish::GOES_ON) return;
     if (!is_last_block(task.tickets + image, gridDim.x * gridDim.y)) return;
     if (gridDim.y > 1)
-        column_join_parts<KIND, (WIDTH > 1 ? 4 : 1)>(parts, gridDim.y, task.c, task.add, out);
+        column_join_parts<KIND, (Pack::COUNT > 1 ? 4 : 1)>(parts, gridDim.y, task.c, task.add, out);
     finish(task.first_image + image, out);
-}
-
-// ---- Launches ----
-
-template <int KIND, int WIDTH, class Number, class Finish>
-static void column_launch(struct nn *nn, const struct column_cuts &cuts, int64_t images,
-                          const struct column_task<Number> &task, Finish finish) {
-    CHECK(is_aligned(task.x, WIDTH * (int64_t)sizeof(Number)));
-    CHECK(is_aligned(task.y, WIDTH * (int64_t)sizeof(Number)));
-    unsigned lanes = (unsigned)cuts.channels / WIDTH;
-    dim3 grid((unsigned)cuts.groups, (unsigned)cuts.pieces, (unsigned)images);
-    dim3 block(lanes, COLUMN_THREADS / lanes);
-    LAUNCH(nn, (reduce_columns<KIND, WIDTH, Number, Finish>), grid, block, 0, task, finish);
 }
 
 // cuda_columns_reduce, or with add cuda_columns_add, and then finish(image, sums).
@@ -162,24 +148,18 @@ static void column_reduce(struct nn *nn, struct numbers x, struct numbers y, int
     if (nn_failed(nn)) return;
     for (int64_t first = 0; first < n; first += COLUMN_MAX_IMAGES) {
         int64_t images = n - first < COLUMN_MAX_IMAGES ? n - first : COLUMN_MAX_IMAGES;
-        int64_t at = first * rows * c;
-        with_type(x.type, [&](auto number) {
-            using Number = decltype(number);
-            constexpr int WIDTH = COLUMN_VECTOR_BYTES / (int)sizeof(Number);
-            struct column_task<Number> task;
-            task.x = x.at(at).template as<Number>();
-            task.y = y.at(at).template as<Number>();
-            task.rows = rows;
-            task.c = c;
-            task.parts = parts;
-            task.out = out + first * c;
-            task.add = add;
-            task.tickets = cuda_tickets(nn);
-            task.first_image = first;
-            if (c % WIDTH == 0)
-                column_launch<KIND, WIDTH>(nn, cuts, images, task, finish);
-            else
-                column_launch<KIND, 1>(nn, cuts, images, task, finish);
+        struct numbers own_x = x.at(first * rows * c);
+        struct numbers own_y = y.at(first * rows * c);
+        with_packs(x.type, c, {own_x.data, own_y.data}, [&](auto pack) {
+            using Pack = decltype(pack);
+            struct column_task<Pack> task = {
+                own_x.as<Pack>(), own_y.as<Pack>(), rows, c, parts, out + first *c, add,
+                    cuda_tickets(nn), first
+            };
+            unsigned lanes = (unsigned)cuts.channels / Pack::COUNT;
+            dim3 grid((unsigned)cuts.groups, (unsigned)cuts.pieces, (unsigned)images);
+            dim3 block(lanes, COLUMN_THREADS / lanes);
+            LAUNCH(nn, (reduce_columns<KIND, Pack, Finish>), grid, block, 0, task, finish);
         });
     }
     nn_scratch_free(nn, parts);

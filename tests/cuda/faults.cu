@@ -4,7 +4,7 @@
 
 #include <cuda.h>
 
-#include "nn/cuda/gpu.h"
+#include "nn/cuda/block.h"
 #include "tests/cuda/emulator/stream.h"
 #include "tests/cuda/emulator/stream_calls.h"
 
@@ -56,6 +56,18 @@ __global__ void count_votes(int *data) {
     unsigned odd = __ballot_sync(0xffffffffu, lane % 2 == 1);
     int next = __shfl_down_sync(0xffffffffu, (int)lane, 1u);
     data[threadIdx.x] = sum + (odd == 0xaaaaaaaau ? 1000 : 0) + next * 10000;
+}
+
+// Each block writes its numbers; one adds all up: the last one to come, or that with the highest
+// number.
+__global__ void add_up(int *data, int *sum, unsigned *ticket, bool by_ticket) {
+    bool is_last = blockIdx.x == gridDim.x - 1;
+    data[blockIdx.x] = 1;
+    if (by_ticket) is_last = is_last_block(ticket, gridDim.x);
+    if (!is_last || threadIdx.x > 0) return;
+    *sum = 0;
+    for (unsigned i = 0; i < gridDim.x; i++)
+        *sum += data[i];
 }
 
 __global__ void write_at(int *data, int at) {
@@ -121,6 +133,29 @@ bool ballots_and_shuffles(void) {
         if (n.data[i] != (lane < 16 ? 120 : 376) + 1000 + next * 10000) return false;
     }
     return true;
+}
+
+// Twice, as the ticket must be as it was.
+static bool added_up(bool by_ticket) {
+    numbers n(COUNT);
+    numbers sum(1);
+    numbers ticket(1);
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < COUNT; k++)
+            n.data[k] = 0;
+        GPU_LAUNCH(add_up, COUNT, 32, 0, nullptr, n.data, sum.data, (unsigned *)ticket.data,
+                   by_ticket);
+        if (sum.data[0] != COUNT || ticket.data[0] != 0) return false;
+    }
+    return true;
+}
+
+bool last_block_adds_up(void) {
+    return added_up(true);
+}
+
+bool some_block_adds_up(void) {
+    return added_up(false);
 }
 
 bool write_behind_end(void) {

@@ -11,6 +11,8 @@ extern "C" {
 bool turn_with_barrier(void);
 bool turn_without_barrier(void); // reads what other threads may not have written yet
 bool ballots_and_shuffles(void); // of whole warps and of halves
+bool last_block_adds_up(void);
+bool some_block_adds_up(void); // what others may not have written yet
 bool write_behind_end(void);
 bool read_before_begin(void);
 bool shared_behind_end(void);     // of dynamic shared memory

@@ -116,6 +116,11 @@ static void events(void) {
     EXPECT_INT(count_right(asked_until_done), 3);
 }
 
+static void last_blocks(void) {
+    EXPECT_INT(count_right(last_block_adds_up), 3);
+    EXPECT(count_right(some_block_adds_up) < 3);
+}
+
 static void memory_of_libraries(void) {
     EXPECT(touch_beside_library());
     unsetenv("CUDA_EMULATOR_LAUNCH");
@@ -147,6 +152,7 @@ int main(int argc, char **argv) {
                                           {"streams", streams},
                                           {"events", events},
                                           {"missing_events", missing_events},
+                                          {"last_blocks", last_blocks},
                                           {"memory_of_libraries", memory_of_libraries},
                                           {"configurations", configurations},
                                           {0}});
