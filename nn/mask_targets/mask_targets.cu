@@ -87,7 +87,7 @@ static struct packed_masks masks_in(struct operands *o, const struct packed_mask
 }
 
 void cuda_mask_targets_forward(struct nn *nn, struct call *base) {
-    enum { WORDS_EACH = 16 }; // that a thread draws of a mask of middling size, about
+    enum { WORDS_EACH = 2 }; // that a thread draws of a mask of middling size, about
     const struct mask_targets_call *call = (const struct mask_targets_call *)base;
     int64_t size = call->size;
     struct mask_regions regions = call->regions;

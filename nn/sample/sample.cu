@@ -11,6 +11,12 @@ extern "C" {
 enum { NUM_DIGITS = BLOCK_THREADS, DIGIT_SHIFT = 64 - 8 };
 static_assert((int)NUM_DIGITS == 1 << (64 - (int)DIGIT_SHIFT), "a thread for each digit");
 
+enum {
+    WARP = 32,
+    LISTED_BLOCKS = 64, // of an image, for the candidates that are compared
+    LISTED_WARPS = LISTED_BLOCKS * (int)BLOCK_THREADS / WARP,
+};
+
 // Of one image.
 struct tally {
     unsigned sizes[SAMPLE_KINDS][NUM_DIGITS]; // how many candidates have which digit
@@ -91,24 +97,28 @@ static __global__ void __launch_bounds__(BLOCK_THREADS) drop_digits(struct probl
     if (place == 0) tally->left[kind] = (int32_t)stay;
 }
 
-// A thread for each listed one counts those before it.
+// A warp counts those before a listed one.
 static __global__ void __launch_bounds__(BLOCK_THREADS) drop_listed(struct problem p) {
     int64_t image = blockIdx.y;
-    int64_t i = global_index();
+    int64_t lane = threadIdx.x % WARP;
     const struct tally *tally = &p.tallies[image];
     int64_t objects = tally->listed[0];
     int64_t backgrounds = tally->listed[1];
-    int kind = i < objects ? 0 : 1;
-    if (kind == 1 && i < p.each - backgrounds) return;
-    if (i >= p.each) return;
     const uint64_t *keys = p.keys + image * p.each;
-    int64_t begin = kind ? p.each - backgrounds : 0;
-    int64_t end = kind ? p.each : objects;
-    int64_t before = 0;
-    for (int64_t j = begin; j < end; j++)
-        before += keys[j] < keys[i];
-    if (before >= tally->left[kind])
-        p.matches[image * p.each + (int64_t)(keys[i] & UINT32_MAX)] = MATCH_IGNORED;
+    for (int64_t number = global_index() / WARP; number < objects + backgrounds;
+         number += LISTED_WARPS) {
+        int kind = number < objects ? 0 : 1;
+        int64_t begin = kind ? p.each - backgrounds : 0;
+        int64_t end = kind ? p.each : objects;
+        uint64_t key = keys[kind ? begin + number - objects : number];
+        int before = 0;
+        for (int64_t j = begin + lane; j < end; j += WARP)
+            before += keys[j] < key;
+        for (int by = WARP / 2; by > 0; by /= 2)
+            before += __shfl_xor_sync(0xffffffffu, before, by);
+        if (lane == 0 && before >= tally->left[kind])
+            p.matches[image * p.each + (int64_t)(key & UINT32_MAX)] = MATCH_IGNORED;
+    }
 }
 
 void cuda_sample_forward(struct nn *nn, struct call *base) {
@@ -133,6 +143,7 @@ void cuda_sample_forward(struct nn *nn, struct call *base) {
         cuda_zero(nn, tallies, tally_floats * (int64_t)sizeof *tallies);
         LAUNCH(nn, count_digits, grid, BLOCK_THREADS, 0, p);
         LAUNCH(nn, drop_digits, grid, BLOCK_THREADS, 0, p);
+        grid.x = LISTED_BLOCKS;
         LAUNCH(nn, drop_listed, grid, BLOCK_THREADS, 0, p);
         nn_scratch_free(nn, keys);
         nn_scratch_free(nn, tallies);

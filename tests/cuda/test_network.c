@@ -308,7 +308,7 @@ static struct counts counts_since(struct counts before) {
                            count_of("downloads") - before.downloads};
 }
 
-// The proposals' counts, those of pairs and of detections, the masks. What is copied is the size of
+// The proposals' counts, the detections', the masks. What is copied is the size of
 // the image, for two operations, and the counts.
 static void waits_of_detection(void) {
     struct detection_list list;
