@@ -78,7 +78,14 @@ static __device__ void store_channels(const float totals[EACH], Number *numbers)
     channels<Number, EACH> written;
     for (int i = 0; i < EACH; i++)
         written.set(i, totals[i]);
-    *(channels<Number, EACH> *)(void *)numbers = written;
+    if constexpr (sizeof written % sizeof(uint64_t) == 0) { // else nvcc stores numbers one by one
+        uint64_t words[sizeof written / sizeof(uint64_t)];
+        memcpy(words, &written, sizeof words);
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            ((uint64_t *)(void *)numbers)[i] = words[i];
+    } else {
+        *(channels<Number, EACH> *)(void *)numbers = written;
+    }
 }
 
 // Calls run with a number of the type and with how many channels a thread takes at once.
