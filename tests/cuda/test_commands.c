@@ -94,7 +94,7 @@ static void annotate(void) {
                0);
     EXPECT_TEXT(program_errors, "");
     expect_same_results("a1/results.json", "a2/results.json");
-    EXPECT_INT(run(ANNOTATE "--out $SCRATCH/a3 --device cuda --precision tf32 --quiet"), 0);
+    EXPECT_INT(run(ANNOTATE "--out $SCRATCH/a3 --device cuda --precision tf32 --tune --quiet"), 0);
     EXPECT_TEXT(program_errors, "");
     // Which of several devices it was does not matter for going on; whether it was one does.
     EXPECT_INT(run(ANNOTATE "--out $SCRATCH/a2 --device cuda:0 --resume"), 0);
@@ -187,12 +187,13 @@ static void train(void) {
 
 static void train_in_16_bits(void) {
     make_runs();
-    EXPECT_INT(run("$TRAIN --device cuda --precision bf16" OPTIONS "bf16 >/dev/null && "
+    EXPECT_INT(run("$TRAIN --device cuda --precision bf16 --tune" OPTIONS "bf16 >/dev/null && "
                    "$TRAIN --device cuda --precision fp16" OPTIONS "fp16 >/dev/null"),
                0);
     EXPECT_TEXT(program_errors, "");
     expect_near_losses("cpu", "bf16", 0.05);
     expect_near_losses("cpu", "fp16", 0.02);
+    EXPECT_INT(run("grep -c tuning: $SCRATCH/bf16/log.txt"), 0);
     EXPECT_INT(run("grep -c loss_scale $SCRATCH/bf16/checkpoints/step-0000003/state.json"), 1);
     EXPECT_INT(run("grep -A 2 loss_scale $SCRATCH/fp16/checkpoints/step-0000003/state.json"), 0);
     EXPECT_CONTAINS(program_output, "\"factor\": 65536,\n    \"steps\": 3\n");
