@@ -3,8 +3,8 @@
 // operations go through the graphs that cuDNN gets, on a machine without a GPU.
 //
 // It proposes engines that must not be taken: of float32 tensor cores round the factors, and
-// another one ends the program. The first that may be taken refuses to run now and then. The
-// workspace that it asks for is overwritten.
+// another one ends the program. The first that may be taken refuses to run now and then, where it
+// has not run before. The workspace that it asks for is overwritten.
 #include <cudnn_graph.h>
 #include <math.h>
 #include <stdbool.h>
@@ -42,6 +42,7 @@ struct attribute {
 struct descriptor {
     cudnnBackendDescriptorType_t type;
     bool finalised;
+    bool has_run;                   // of a plan
     int engine;                     // of an engine and its configuration
     const struct descriptor *graph; // of a configuration
     int count;
@@ -426,8 +427,8 @@ static bool is_in_16_bits(const struct descriptor *product) {
 
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t descriptor,
                                   cudnnBackendDescriptor_t pack) {
-    static int num_runs;
-    const struct descriptor *plan = descriptor;
+    static int num_plans;
+    struct descriptor *plan = descriptor;
     const struct descriptor *configuration = part_of(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     const struct attribute *operations =
         attribute_of(configuration->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
@@ -439,8 +440,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     if (!handle || !workspace || !has_kernel(configuration)) abort();
     if (NOTES[configuration->engine] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) abort();
     memset(workspace, 0xFF, WORKSPACE_BYTES);
-    bool refuses = configuration->engine == first && num_runs++ % REFUSES_EVERY == 0;
-    if (refuses) return CUDNN_STATUS_EXECUTION_FAILED;
+    bool may_refuse = configuration->engine == first && !plan->has_run;
+    if (may_refuse && num_plans++ % REFUSES_EVERY == 0) return CUDNN_STATUS_EXECUTION_FAILED;
+    plan->has_run = true;
     for (int64_t i = 0; i < operations->count; i++)
         run(&memory, operations->values.pointers[i]);
     store_own(&memory);
