@@ -43,7 +43,9 @@ std::map<int, size_t> &taken() {
 
 thread_local int device_of_thread;
 thread_local cudaError_t last_error;
-int open_depth;
+// CUDA_EMULATOR_OPEN lets the program touch all memory of devices: libraries that stand in for
+// others compute there.
+int open_depth = getenv("CUDA_EMULATOR_OPEN") ? 1 : 0;
 emulator_use closed_for;
 
 // CUDA_EMULATOR_MEMORY makes devices of so many MiB.
