@@ -87,7 +87,7 @@ static double trial_seconds(void *context, const struct plan *plan) {
 static enum status find_fastest(struct nn *nn, const struct product *product,
                                 const struct product_data *data, double most, struct plan **plan,
                                 struct error *err) {
-    enum { MAX_ENGINES = 8, MAX_COMPILED = 2 };
+    enum { MAX_ENGINES = 16, MAX_COMPILED = 2 };
     const struct dnn_shape *s = &product->shape;
     struct plans *plans = cuda_plans(nn);
     struct trial trial = {nn, product, *data};
