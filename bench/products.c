@@ -248,12 +248,9 @@ static void time_cublas(const struct bench *b, struct measured *m) {
             return;
         }
         double seconds = time_way(&way, &err);
-        if (seconds < 0) {
-            printf("algorithm %d: %s\n", i, err.message); // which gave way to the next by itself
-            continue;
-        }
-        compare(m, is_wide ? NUMBER_FLOAT32 : b->type, false);
-        add_tried(&m->cublas, i, seconds);
+        if (seconds < 0) printf("algorithm %d: %s\n", i, err.message);
+        if (seconds >= 0) compare(m, is_wide ? NUMBER_FLOAT32 : b->type, false);
+        if (seconds >= 0) add_tried(&m->cublas, i, seconds);
         matmul_plan_replace(way.matmul_plan, &err);
     }
 }
