@@ -2,8 +2,9 @@
 // one element after another, and ends the program where a rule of the library is broken. With it
 // the tests of layers go through the calls that cuBLASLt gets, on a machine without a GPU.
 //
-// Of the algorithms that it proposes the first cannot run, and the second refuses to now and then;
-// the workspace that they ask for is overwritten. It has none at all where the inner extent is 9.
+// Of the algorithms that it proposes the first cannot run, and the second refuses to now and then,
+// where none has run before; the workspace that they ask for is overwritten. It has none at all
+// where the inner extent is 9.
 #include <cublasLt.h>
 #include <math.h>
 #include <stdbool.h>
@@ -25,6 +26,7 @@ struct operation {
     cublasOperation_t transposed[2];
     cublasLtEpilogue_t epilogue;
     void *bias;
+    bool has_run;
 };
 
 struct preference {
@@ -114,8 +116,9 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *result, cublasComp
     require(scale == CUDA_R_32F, "alpha and beta are float32");
     cublasStatus_t status = create(&made, sizeof *made);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
-    *made =
-        (struct operation){compute, {CUBLAS_OP_N, CUBLAS_OP_N}, CUBLASLT_EPILOGUE_DEFAULT, NULL};
+    *made = (struct operation){.compute = compute,
+                               .transposed = {CUBLAS_OP_N, CUBLAS_OP_N},
+                               .epilogue = CUBLASLT_EPILOGUE_DEFAULT};
     *result = (cublasLtMatmulDesc_t)(void *)made;
     return status;
 }
@@ -314,7 +317,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
                               const void *c, cublasLtMatrixLayout_t c_layout, void *d,
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo,
                               void *workspace, size_t workspace_bytes, cudaStream_t stream) {
-    static int num_runs;
+    static int num_products;
+    struct operation *called = (struct operation *)(void *)operation;
     const struct product p = product_of(operation, a_layout, b_layout, c_layout, d_layout);
     struct algorithm algorithm;
     memcpy(&algorithm, algo, sizeof algorithm);
@@ -325,8 +329,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
             "an algorithm runs the product that it was proposed for");
     check_extents(&p);
     check_addresses(&algorithm, p.operation, (const void *const[]){a, b, c, d});
-    if (algorithm.number == 1 && num_runs++ % REFUSES_EVERY == 0)
-        return CUBLAS_STATUS_EXECUTION_FAILED;
+    bool may_refuse = algorithm.number == 1 && !called->has_run;
+    if (may_refuse && num_products++ % REFUSES_EVERY == 0) return CUBLAS_STATUS_EXECUTION_FAILED;
+    called->has_run = true;
     if (algorithm.number == NUM_ALGORITHMS - 1) {
         require(workspace && (uintptr_t)workspace % 256 == 0 && workspace_bytes >= WORKSPACE_BYTES,
                 "workspace is there, and aligned");
