@@ -177,7 +177,7 @@ struct row_share {
 static __device__ struct row_share read_share(const struct window &w, int64_t word, int64_t count) {
     struct row_share share;
     int64_t box = asked_box(word);
-    for (int k = 0; k < WORDS_EACH; k++) {
+    for (unsigned k = 0; k < WORDS_EACH; k++) {
         int64_t column = threadIdx.x % SHARES + k * SHARES;
         share.words[k] = column < word && box < count ? rows_of(w)[box * w.words + column] : 0;
     }
@@ -187,7 +187,7 @@ static __device__ struct row_share read_share(const struct window &w, int64_t wo
 // Whether kept boxes drop the two boxes that the threads of a warp ask for: a bit for each.
 static __device__ unsigned ask(const struct row_share &share, const uint64_t *survivors) {
     uint64_t droppers = 0;
-    for (int k = 0; k < WORDS_EACH; k++)
+    for (unsigned k = 0; k < WORDS_EACH; k++)
         droppers |= share.words[k] & survivors[threadIdx.x % SHARES + k * SHARES];
     unsigned votes = __ballot_sync(0xffffffffu, droppers != 0);
     return (votes & ((1u << SHARES) - 1) ? 1u : 0u) | (votes >> SHARES ? 2u : 0u);

@@ -80,7 +80,7 @@ static __device__ int64_t anchor_of_key(const struct level_view &level, uint64_t
 
 // In kernels, blockIdx.y is the level and blockIdx.z the image of a list.
 static __device__ int64_t list_index(const struct image_view &view) {
-    return blockIdx.z * view.num_levels + blockIdx.y;
+    return (int64_t)blockIdx.z * view.num_levels + blockIdx.y;
 }
 
 static __device__ void decode(const struct image_view &view, uint64_t key, float box[4]) {

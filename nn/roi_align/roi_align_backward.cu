@@ -72,8 +72,8 @@ static __device__ void find_range(const struct pyramid_view &v, int64_t roi, int
 
 // A block for each image and level.
 static __global__ void __launch_bounds__(BLOCK_THREADS) list_rois(struct pyramid_backward b) {
-    int64_t image = blockIdx.x / b.num_levels;
-    int level = (int)(blockIdx.x % b.num_levels);
+    int64_t image = (int64_t)blockIdx.x / b.num_levels;
+    int level = (int)blockIdx.x % b.num_levels;
     int32_t count = 0;
     for (int64_t begin = 0; begin < b.v.count; begin += BLOCK_THREADS) {
         int64_t roi = begin + threadIdx.x;

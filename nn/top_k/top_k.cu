@@ -125,7 +125,7 @@ struct source {
 };
 
 static __device__ int64_t list_of(const struct key_choice &c) {
-    return blockIdx.z * c.selections.number + blockIdx.y;
+    return (int64_t)blockIdx.z * c.selections.number + blockIdx.y;
 }
 
 static __device__ struct source source_of(const struct key_choice &c) {
