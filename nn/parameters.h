@@ -86,7 +86,7 @@ struct parameters {
     struct nn *nn; // that they were moved to; NULL: they are in the arena
     float *host;   // the program's copy of data, if moved
     float *copy;   // the program's of what parameters_read_array was asked for; NULL: nothing yet
-    uint64_t version; // changes whenever values may have changed: what was derived is stale
+    uint64_t version;        // changes whenever values may have changed: what was derived is stale
     uint64_t frozen_version; // the same of those that are not trained
     // Stands in when memory is exhausted, so that builders need no checks of their own.
     struct parameter spare;

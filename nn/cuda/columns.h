@@ -9,8 +9,8 @@ extern "C" {
 #include "nn/columns.h"
 }
 
-// out[n, c] from x [n, rows, c] and, for COLUMNS_DOT, y of the same shape and type (NULL otherwise),
-// all in the device's reach. kind is COLUMNS_SUM, COLUMNS_SUM_SQUARES or COLUMNS_DOT.
+// out[n, c] from x [n, rows, c] and, for COLUMNS_DOT, y of the same shape and type (NULL
+// otherwise), all in the device's reach. kind is COLUMNS_SUM, COLUMNS_SUM_SQUARES or COLUMNS_DOT.
 void cuda_columns_reduce(struct nn *nn, enum columns_sum kind, struct numbers x, struct numbers y,
                          int64_t n, int64_t rows, int64_t c, float *out);
 
