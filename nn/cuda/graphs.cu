@@ -8,12 +8,20 @@
 
 // A list is captured when it comes for the third time: that costs as much as ten launches of it
 // save, and most that come twice come no more.
-enum { MAX_GRAPHS = 256, NUM_SIGHTS = 1024, SIGHTS_BEFORE = 2, MIN_COMMANDS = 4, REFUSED = -1 };
+enum {
+    MAX_GRAPHS = 256,
+    NUM_SIGHTS = 1024,
+    SIGHT_WAYS = 8,
+    SIGHTS_BEFORE = 2,
+    MIN_COMMANDS = 4,
+    REFUSED = -1
+};
 
 // How often a list was seen that is no graph.
 struct sight {
     uint64_t hash;
-    int32_t count; // or REFUSED: it cannot be captured
+    int64_t count; // or REFUSED: it cannot be captured
+    int64_t last;
 };
 
 struct graph {
@@ -25,8 +33,8 @@ struct graph {
 
 struct graphs {
     struct graph kept[MAX_GRAPHS];
-    struct sight sights[NUM_SIGHTS]; // each at the place that its hash says, the newest
-    int64_t uses;
+    struct sight sights[NUM_SIGHTS]; // each at one of the places behind that of its hash
+    int64_t uses;                    // of graphs, and lists seen
 };
 
 enum status graphs_open(struct graphs **graphs, struct error *err) {
@@ -108,14 +116,26 @@ static struct graph *make_room(struct graphs *graphs, cudaStream_t stream) {
     return oldest;
 }
 
+// Takes the place of the one that was not seen for longest, if it is new.
+static struct sight *sight_of(struct graphs *graphs, uint64_t hash) {
+    struct sight *sight = &graphs->sights[hash % NUM_SIGHTS];
+    for (uint64_t i = 0; i < SIGHT_WAYS; i++) {
+        struct sight *other = &graphs->sights[(hash + i) % NUM_SIGHTS];
+        if (other->hash == hash || other->last < sight->last) sight = other;
+        if (other->hash == hash) break;
+    }
+    if (sight->hash != hash) *sight = {hash, 0, 0};
+    sight->last = ++graphs->uses;
+    return sight;
+}
+
 // NULL if there is none yet.
 static struct graph *graph_of(struct graphs *graphs, const struct command_list *list,
                               cudaStream_t stream) {
     uint64_t hash = hash_of(list);
     struct graph *graph = find(graphs, hash, list);
     if (graph) return graph;
-    struct sight *sight = &graphs->sights[hash % NUM_SIGHTS];
-    if (sight->hash != hash) *sight = {hash, 0};
+    struct sight *sight = sight_of(graphs, hash);
     if (sight->count == REFUSED || sight->count++ < SIGHTS_BEFORE) return NULL;
     cudaGraphExec_t exec = capture(list, stream);
     if (!exec) {
