@@ -64,6 +64,7 @@ static __global__ void __launch_bounds__(BLOCK_THREADS)
     int64_t row = global_index() / lanes;
     if (row >= p.rows) return;
     float weight = weight_of(p, row);
+    if (add && weight == 0) return; // its group may be none
     int64_t at = group_of(p, row);
     int64_t begin = add ? at : 4 * row * p.num_groups;
     int64_t end = add ? at + 4 : begin + 4 * p.num_groups;
