@@ -7,12 +7,14 @@
 #include "nn/cuda/devices.h"
 
 // A list is captured when it comes for the third time: that costs as much as ten launches of it
-// save, and most that come twice come no more.
+// save, and most that come twice come no more. One whose graph had to go is worth it later only, or
+// more lists than there are places would drive each other out at every turn.
 enum {
     MAX_GRAPHS = 256,
     NUM_SIGHTS = 1024,
     SIGHT_WAYS = 8,
     SIGHTS_BEFORE = 2,
+    LATER_BY = 4, // times
     MIN_COMMANDS = 4,
     REFUSED = -1
 };
@@ -20,7 +22,8 @@ enum {
 // How often a list was seen that is no graph.
 struct sight {
     uint64_t hash;
-    int64_t count; // or REFUSED: it cannot be captured
+    int64_t count;  // since it was captured; or REFUSED: it cannot be
+    int64_t wanted; // before it is captured
     int64_t last;
 };
 
@@ -124,7 +127,7 @@ static struct sight *sight_of(struct graphs *graphs, uint64_t hash) {
         if (other->hash == hash || other->last < sight->last) sight = other;
         if (other->hash == hash) break;
     }
-    if (sight->hash != hash) *sight = {hash, 0, 0};
+    if (sight->hash != hash) *sight = {hash, 0, SIGHTS_BEFORE, 0};
     sight->last = ++graphs->uses;
     return sight;
 }
@@ -136,12 +139,14 @@ static struct graph *graph_of(struct graphs *graphs, const struct command_list *
     struct graph *graph = find(graphs, hash, list);
     if (graph) return graph;
     struct sight *sight = sight_of(graphs, hash);
-    if (sight->count == REFUSED || sight->count++ < SIGHTS_BEFORE) return NULL;
+    if (sight->count == REFUSED || sight->count++ < sight->wanted) return NULL;
     cudaGraphExec_t exec = capture(list, stream);
     if (!exec) {
         sight->count = REFUSED;
         return NULL;
     }
+    sight->count = 0;
+    sight->wanted *= LATER_BY;
     graph = make_room(graphs, stream);
     graph->hash = hash;
     graph->commands.assign(list->first, list->first + list->bytes);
