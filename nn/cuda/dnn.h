@@ -33,8 +33,8 @@ struct dnn_epilogue {
 void dnn_forward(struct nn *nn, const struct dnn_shape *shape, struct numbers x,
                  struct numbers weights, const struct dnn_epilogue *epilogue, struct numbers y);
 
-// Whether squares are summed up where y is written; otherwise they cost a pass of their own, and who
-// needs them may as well make it.
+// Whether squares are summed up where y is written; otherwise they cost a pass of their own, and
+// who needs them may as well make it.
 bool dnn_sums_squares(const struct nn *nn);
 
 // dx = (add ? dx : 0) + the gradient.
