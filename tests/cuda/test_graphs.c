@@ -45,7 +45,7 @@ static struct counts counts_since(struct counts before) {
 
 // ---- Detection ----
 
-enum { NUM_SIZES = 2, NUM_TURNS = 6 };
+enum { NUM_SIZES = 2, NUM_TURNS = 8 };
 
 struct detector {
     struct small_model small;
